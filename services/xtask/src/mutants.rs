@@ -1,0 +1,119 @@
+//! Mutants: the code with one rule dropped. Each names the experiment that must
+//! notice; one that nobody notices is a rule nobody tests.
+//!
+//! A mutant is a text that stands in one file and another that takes its place,
+//! in a copy of the checkout. The code itself knows nothing of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use serde::Deserialize;
+
+use crate::top;
+
+const LIST: &str = "services/libs/simulation/mutants.toml";
+
+#[derive(Debug, Deserialize)]
+struct List {
+    mutant: Vec<Mutant>,
+}
+
+/// One rule dropped.
+#[derive(Debug, Deserialize)]
+struct Mutant {
+    name: String,
+    file: PathBuf,
+    find: String,
+    replace: String,
+    /// The test of the simulation that fails under it.
+    caught_by: String,
+}
+
+/// Runs the mutant of this name, or all of them. Succeeds if each is caught.
+///
+/// # Panics
+///
+/// The list can't be read, or the copy can't be written.
+#[must_use]
+pub fn run(only: Option<&str>) -> ExitCode {
+    let text = fs::read_to_string(top().join(LIST)).expect("the list of mutants");
+    let list: List = toml::from_str(&text).unwrap_or_else(|error| panic!("read {LIST}: {error}"));
+    let chosen: Vec<Mutant> =
+        list.mutant.into_iter().filter(|mutant| only.is_none_or(|only| mutant.name == only)).collect();
+    if chosen.is_empty() {
+        eprintln!("expected the name of a mutant in {LIST}");
+        return ExitCode::from(64);
+    }
+    let copy = top().join("target/mutants");
+    let mut failures = 0;
+    for mutant in &chosen {
+        match check(mutant, &copy) {
+            Ok(()) => println_line(&format!("caught: {} by {}", mutant.name, mutant.caught_by)),
+            Err(reason) => {
+                failures += 1;
+                eprintln!("NOT caught: {}: {reason}", mutant.name);
+            }
+        }
+    }
+    println_line(&format!("{} passed, {failures} failed", chosen.len() - failures));
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
+fn println_line(line: &str) {
+    println!("{line}");
+}
+
+fn check(mutant: &Mutant, copy: &Path) -> Result<(), String> {
+    refresh(copy);
+    let path = copy.join(&mutant.file);
+    let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", mutant.file.display()))?;
+    if text.matches(&mutant.find).count() != 1 {
+        return Err(format!("its text does not stand exactly once in {}", mutant.file.display()));
+    }
+    fs::write(&path, text.replace(&mutant.find, &mutant.replace)).map_err(|error| error.to_string())?;
+    let built = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", "--no-run"]);
+    if !built.status.success() {
+        return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
+    }
+    let tested = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", &mutant.caught_by, "--", "--exact"]);
+    let output = String::from_utf8_lossy(&tested.stdout);
+    if !output.contains("1 failed") {
+        return Err(format!("{} did not fail", mutant.caught_by));
+    }
+    Ok(())
+}
+
+/// Brings the copy's sources to the state of the checkout. Files that did not
+/// change keep their times, so that little is built again.
+fn refresh(copy: &Path) {
+    for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "proto", "services"] {
+        copy_changed(&top().join(part), &copy.join(part));
+    }
+}
+
+fn copy_changed(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).expect("a folder for the copy");
+        for entry in fs::read_dir(from).expect("a folder of the checkout") {
+            let entry = entry.expect("an entry of a folder");
+            copy_changed(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        let text = fs::read(from).expect("a file of the checkout");
+        if fs::read(to).ok().as_deref() != Some(&text) {
+            fs::write(to, text).expect("a file of the copy");
+        }
+    }
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", top().join("target/mutants-build"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("cargo runs")
+}
