@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Prints the vectors of the id recipes and of the identifiers' hashes, from the
+recipes of docs/CONTRACT.md alone, so that the tests don't check the code against
+itself. Run it with no arguments; the tests hold what it prints."""
+
+import hashlib
+import hmac
+import struct
+
+
+def h(label, *parts):
+    fed = b""
+    for part in (label.encode(), *parts):
+        fed += struct.pack(">I", len(part)) + part
+    return hashlib.sha256(fed).digest()
+
+
+def uuid(digest, watermark_ms=None):
+    b = bytearray(digest[:16])
+    b[6] = b[6] & 0x0F | 0x80
+    b[8] = b[8] & 0x3F | 0x80
+    if watermark_ms is not None:
+        b[:6] = struct.pack(">Q", watermark_ms)[2:]
+    return bytes(b)
+
+
+def show(b):
+    t = b.hex()
+    return f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}"
+
+
+NOON = 1_700_000_000_000
+TENANT = b"demo"
+TOKEN = b"eeafa272cebfd4b22385bc4b645e762c"
+ACCOUNT = b"demo.myshopify.com"
+CART = b"\x04" + b"\x07shopify" + bytes([len(ACCOUNT)]) + ACCOUNT + b"\x00" + TOKEN
+
+fact = uuid(h("fact", TENANT, b"shopify", ACCOUNT, b"commerce.cart.updated.v1", TOKEN, b"2026-11-24T12:00:00Z", b""))
+instance = uuid(h("instance", TENANT, b"cart-recovery", CART, fact), NOON)
+u32 = lambda n: struct.pack(">I", n)
+command = uuid(h("command", TENANT, instance, b"remind", u32(1), u32(0)), NOON)
+wakeup = uuid(h("wakeup", instance, b"quiet", struct.pack(">q", NOON), u32(0)))
+
+PEPPER = b"0123456789abcdef0123456789abcdef"
+
+
+def identifier(kind, value):
+    fed = b"".join(u32(len(p)) + p for p in (kind, value))
+    return hmac.new(PEPPER, fed, hashlib.sha256).digest()[:16].hex()
+
+
+for name, value in {
+    "VECTOR_FACT": show(fact),
+    "VECTOR_INSTANCE": show(instance),
+    "VECTOR_COMMAND": show(command),
+    "VECTOR_WAKEUP": show(wakeup),
+    "VECTOR_DECISION_FOLD": show(uuid(h("decision", TENANT, fact), NOON)),
+    "VECTOR_DECISION_WAKEUP": show(uuid(h("decision", TENANT, wakeup), NOON)),
+    "VECTOR_OUTCOME": show(uuid(h("outcome", command, u32(2), b"succeeded"))),
+    "VECTOR_EXPIRED": show(uuid(h("outcome", command, b"expired"))),
+    "VECTOR_ENTRY": show(uuid(h("entry", b"connection/demo/store", struct.pack(">Q", 3)))),
+    "VECTOR_EMAIL": identifier(b"email", b"ada@example.com"),
+    "VECTOR_PHONE": identifier(b"phone", b"+4915112345678"),
+}.items():
+    print(name, value)
