@@ -1,0 +1,174 @@
+//! Whether the world still reaches us, by vendor: when it was last heard of, and
+//! the holes in between. A wakeup that may reach a customer waits for them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tradewind_domain::{Arrival, Body, Envelope, Intake, Name, Timestamp, Vendor};
+
+use crate::leaf::TenantLeaf;
+
+/// Silence longer than this is a hole: a connector beats every 15 s.
+const MAX_SILENCE_MS: i64 = 60_000;
+
+/// Holes older than this are forgotten; no vendor retries for longer.
+const REMEMBERED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Beyond so many holes the two oldest count as one that spans both.
+const MAX_HOLES: usize = 64;
+
+/// What is known of the vendors' deliveries to one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources(BTreeMap<Vendor, Heard>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Heard {
+    last_at: Timestamp,
+    holes: Vec<Hole>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Hole {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Sources {
+    /// A live fact of a vendor, or a beat that names it, is a sign of life.
+    pub(crate) fn fold(&mut self, envelope: &Envelope, now: Timestamp) {
+        if let Body::IngestAlive(beat) = &envelope.fact.body {
+            beat.vendors.iter().for_each(|vendor| self.heard(vendor, now));
+        } else if envelope.arrival == Arrival::Live && envelope.source.vendor != Vendor::ourselves() {
+            self.heard(&envelope.source.vendor, now);
+        }
+    }
+
+    fn heard(&mut self, vendor: &Vendor, now: Timestamp) {
+        let Some(heard) = self.0.get_mut(vendor) else {
+            self.0.insert(vendor.clone(), Heard { last_at: now, holes: Vec::new() });
+            return;
+        };
+        if now.since(heard.last_at) > MAX_SILENCE_MS {
+            heard.holes.retain(|hole| now.since(hole.to) <= REMEMBERED_MS);
+            heard.holes.push(Hole { from: heard.last_at, to: now });
+            if heard.holes.len() > MAX_HOLES {
+                let oldest = heard.holes.remove(0);
+                heard.holes[0].from = oldest.from;
+            }
+        }
+        heard.last_at = heard.last_at.max(now);
+    }
+
+    /// The sources of a tenant that have a gap at `now`, in the order of their names.
+    #[must_use]
+    pub fn missing(&self, tenant: &TenantLeaf, now: Timestamp) -> Vec<Name> {
+        let mut missing = Vec::new();
+        for (name, connection) in &tenant.connections {
+            let is_missing = connection.active
+                && match connection.intake {
+                    Intake::Webhook => {
+                        let covered_until = [None, Some(name.clone())]
+                            .into_iter()
+                            .filter_map(|scope| tenant.covered_until.get(&(connection.vendor.clone(), scope)).copied())
+                            .max()
+                            .unwrap_or(Timestamp::MIN)
+                            .max(connection.since);
+                        self.has_gap(&connection.vendor, covered_until, connection.retry_horizon_ms, now)
+                    }
+                    Intake::Poll => tenant.open_gaps.contains_key(name),
+                    Intake::None => false,
+                };
+            if is_missing {
+                missing.push(Name::new(name.as_str()).expect("a connection's name is a name"));
+            }
+        }
+        missing
+    }
+
+    /// Whether deliveries after `covered_until` may still be on their way.
+    fn has_gap(&self, vendor: &Vendor, covered_until: Timestamp, horizon_ms: i64, now: Timestamp) -> bool {
+        let (last_at, holes) =
+            self.0.get(vendor).map_or((Timestamp::MIN, &[][..]), |heard| (heard.last_at, heard.holes.as_slice()));
+        let is_silent = now.since(last_at.max(covered_until)) > MAX_SILENCE_MS;
+        is_silent || holes.iter().any(|hole| hole.to > covered_until && now < hole.to + horizon_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leaf::ConnectionState;
+    use tradewind_domain::{Account, ConnectionName, FactId};
+
+    const MINUTE: i64 = 60_000;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_millis(minutes * MINUTE)
+    }
+
+    fn shopify() -> Vendor {
+        Vendor::new("shopify").unwrap()
+    }
+
+    fn tenant(intake: Intake) -> TenantLeaf {
+        let connection = ConnectionState {
+            vendor: shopify(),
+            account: Account::none(),
+            intake,
+            active: true,
+            retry_horizon_ms: 240 * MINUTE,
+            since: at(0),
+            version: 1,
+            fact: FactId::from_bytes([0; 16]),
+        };
+        TenantLeaf { connections: [(store(), connection)].into(), ..TenantLeaf::default() }
+    }
+
+    fn store() -> ConnectionName {
+        ConnectionName::new("store").unwrap()
+    }
+
+    fn heard(minutes: &[i64]) -> Sources {
+        let mut sources = Sources::default();
+        minutes.iter().for_each(|minute| sources.heard(&shopify(), at(*minute)));
+        sources
+    }
+
+    #[test]
+    fn silence_is_a_gap_until_the_vendor_gives_up_retrying() {
+        let tenant = tenant(Intake::Webhook);
+        let missing = |sources: &Sources, minute| !sources.missing(&tenant, at(minute)).is_empty();
+        let sources = heard(&[0, 1, 2]);
+        assert!(!missing(&sources, 3));
+        assert!(missing(&sources, 4));
+        let back = heard(&[0, 1, 2, 62]);
+        assert!(missing(&back, 62));
+        let mut long_after = back.clone();
+        (63..=302).for_each(|minute| long_after.heard(&shopify(), at(minute)));
+        assert!(!missing(&long_after, 302));
+    }
+
+    #[test]
+    fn a_reconciliation_closes_the_gap() {
+        let mut tenant = tenant(Intake::Webhook);
+        let sources = heard(&[0, 30]);
+        assert!(!sources.missing(&tenant, at(30)).is_empty());
+        tenant.covered_until.insert((shopify(), Some(store())), at(30));
+        assert!(sources.missing(&tenant, at(30)).is_empty());
+    }
+
+    #[test]
+    fn a_polled_connection_has_its_pollers_gaps_alone() {
+        let mut tenant = tenant(Intake::Poll);
+        assert!(heard(&[]).missing(&tenant, at(500)).is_empty());
+        tenant.open_gaps.insert(store(), at(400));
+        assert_eq!(heard(&[]).missing(&tenant, at(500)), [Name::fixed("store")]);
+    }
+
+    #[test]
+    fn silence_from_before_the_connection_is_no_gap() {
+        let mut tenant = tenant(Intake::Webhook);
+        tenant.connections.get_mut(&store()).unwrap().since = at(100);
+        assert!(heard(&[0, 100]).missing(&tenant, at(101)).is_empty());
+    }
+}

@@ -1,0 +1,478 @@
+//! One step: folding one record and deciding on it, or firing one wakeup.
+//!
+//! Our own code may fail in a step. Then that step alone is dropped, and the
+//! decision says so: a fact that can't be folded is parked, an instance that
+//! can't be decided for is parked, and everything else stands.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tradewind_domain::{
+    Body, Choice, Decision, DecisionId, EntityKey, Envelope, FactId, FactParked, InstanceId, InstanceParked, Lifecycle,
+    Name, Outcome, Parked, Position, Tenant, Timestamp, Transition, derive,
+};
+use tradewind_ports::StoreError;
+
+use crate::apply;
+use crate::fold::{self, Folding};
+use crate::key::LeafKey;
+use crate::leaf::{CommandLeaf, EntityLeaf, InstanceLeaf, Leaf, TenantLeaf, Wakeup};
+use crate::rules::Rules;
+use crate::state::State;
+use crate::view::View;
+use crate::workflow::{Cause, Considered, Situation, Workflow};
+
+/// A step that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stepped {
+    pub position: Position,
+    /// `None` if the step had nothing to say.
+    pub decision: Option<Decision>,
+}
+
+/// What a step needs to know beside the state.
+pub(crate) struct Stepping<'a> {
+    pub rules: &'a Rules,
+    pub build: &'a Name,
+    pub position: Position,
+    pub watermark: Timestamp,
+}
+
+/// Folds a fact into every leaf it concerns. True if it said something new.
+pub(crate) fn fold(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    envelope: &Envelope,
+    recorded_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let tenant = &envelope.tenant;
+    let folding = Folding { id: envelope.id, fact: &envelope.fact, recorded_at, position: stepping.position };
+    match &envelope.fact.body {
+        Body::Outcome(outcome) => fold_outcome(state, tenant, outcome),
+        Body::FactUnparked(unparked) => fold(state, stepping, &unparked.envelope, unparked.envelope.recorded_at),
+        Body::ConnectionChanged(_)
+        | Body::BindingSet(_)
+        | Body::SettingSet(_)
+        | Body::SwitchSet(_)
+        | Body::DefinitionActivated(_)
+        | Body::GapOpened(_)
+        | Body::GapClosed(_) => {
+            state.update(LeafKey::Tenant(tenant).to_bytes(), |slot| {
+                let leaf = slot.get_or_insert_with(|| Leaf::Tenant(Box::default()));
+                if let Leaf::Tenant(leaf) = leaf {
+                    fold::tenant(leaf, &folding);
+                }
+            })?;
+            Ok(true)
+        }
+        Body::CartUpdated(_)
+        | Body::CheckoutUpdated(_)
+        | Body::CheckoutDeleted(_)
+        | Body::OrderPlaced(_)
+        | Body::OrderCancelled(_)
+        | Body::TicketUpdated(_)
+        | Body::TicketMessaged(_)
+        | Body::CartAbandoned(_) => fold_commerce(state, stepping.rules, tenant, &folding),
+        Body::LineageOpened(_)
+        | Body::IngestAlive(_)
+        | Body::Tick
+        | Body::ClockAdjusted(_)
+        | Body::ApprovalDecided(_)
+        | Body::InstanceUnparked(_)
+        | Body::TenantMoved { .. }
+        | Body::TenantArrived { .. }
+        | Body::ErasureRequested { .. }
+        | Body::ErasureCompleted { .. } => Ok(true),
+    }
+}
+
+fn fold_commerce(state: &mut State, rules: &Rules, tenant: &Tenant, folding: &Folding<'_>) -> Result<bool, StoreError> {
+    let Some((object, names)) = folding.fact.body.about() else { return Ok(false) };
+    let mut is_news = false;
+    update_entity(state, tenant, object, |leaf| is_news = (rules.fold_about)(leaf, folding))?;
+    for name in names {
+        update_entity(state, tenant, name, |leaf| fold::named(leaf, name, folding))?;
+    }
+    Ok(is_news)
+}
+
+fn fold_outcome(state: &mut State, tenant: &Tenant, outcome: &Outcome) -> Result<bool, StoreError> {
+    let mut is_news = false;
+    state.update(LeafKey::Command(tenant, outcome.command).to_bytes(), |slot| {
+        if let Some(Leaf::Command(leaf)) = slot {
+            is_news = fold::command(leaf, outcome);
+        }
+    })?;
+    Ok(is_news)
+}
+
+fn update_entity(
+    state: &mut State,
+    tenant: &Tenant,
+    entity: &EntityKey,
+    change: impl FnOnce(&mut EntityLeaf),
+) -> Result<(), StoreError> {
+    state.update(LeafKey::Entity(tenant, entity).to_bytes(), |slot| {
+        let leaf = slot.get_or_insert_with(|| Leaf::Entity(Box::new(EntityLeaf::new(entity.kind))));
+        if let Leaf::Entity(leaf) = leaf {
+            change(leaf);
+        }
+    })
+}
+
+/// Step 0: folds a record, decides on it, applies the decision.
+pub(crate) fn fold_and_decide(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    envelope: &Envelope,
+    recorded_at: Timestamp,
+) -> Result<Option<Decision>, StoreError> {
+    state.begin_step(stepping.position);
+    let folded = catch_unwind(AssertUnwindSafe(|| fold(state, stepping, envelope, recorded_at)));
+    let decision = match folded {
+        Err(panic) => {
+            state.undo_step();
+            state.begin_step(stepping.position);
+            Some(parked_fact(stepping, envelope, panic.as_ref()))
+        }
+        Ok(Err(error)) => {
+            state.undo_step();
+            return Err(error);
+        }
+        Ok(Ok(false)) => None,
+        Ok(Ok(true)) => match on_fact(state, stepping, envelope) {
+            Ok(decision) => decision,
+            Err(error) => {
+                state.undo_step();
+                return Err(error);
+            }
+        },
+    };
+    finish(state, stepping, decision)
+}
+
+/// Applies the decision and ends the step.
+fn finish(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    decision: Option<Decision>,
+) -> Result<Option<Decision>, StoreError> {
+    if let Some(decision) = &decision
+        && let Err(error) = apply::decision(state, stepping.rules, stepping.position, decision)
+    {
+        state.undo_step();
+        return Err(error);
+    }
+    state.finish_step();
+    Ok(decision)
+}
+
+fn parked_fact(stepping: &Stepping<'_>, envelope: &Envelope, panic: &(dyn Any + Send)) -> Decision {
+    let entities = envelope
+        .fact
+        .body
+        .about()
+        .map_or(Vec::new(), |(object, names)| std::iter::once(object).chain(names).cloned().collect());
+    let parked = Parked::Fact(FactParked {
+        fact: envelope.id,
+        build: stepping.build.clone(),
+        reason: reason_of(panic).into(),
+        entities,
+    });
+    Decision {
+        parked: vec![parked],
+        ..empty_decision(
+            stepping,
+            &envelope.tenant,
+            envelope.id,
+            DecisionId::of_fold(stepping.watermark, &envelope.tenant, envelope.id),
+        )
+    }
+}
+
+fn empty_decision(stepping: &Stepping<'_>, tenant: &Tenant, fact: FactId, id: DecisionId) -> Decision {
+    Decision {
+        id,
+        tenant: tenant.clone(),
+        fact,
+        wakeup: None,
+        watermark: stepping.watermark,
+        build: stepping.build.clone(),
+        choices: Vec::new(),
+        parked: Vec::new(),
+    }
+}
+
+fn reason_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
+}
+
+/// What a fact that said something new leads to.
+fn on_fact(state: &mut State, stepping: &Stepping<'_>, envelope: &Envelope) -> Result<Option<Decision>, StoreError> {
+    let envelope =
+        if let Body::FactUnparked(unparked) = &envelope.fact.body { unparked.envelope.as_ref() } else { envelope };
+    let tenant = &envelope.tenant;
+    let id = DecisionId::of_fold(stepping.watermark, tenant, envelope.id);
+    let mut decision = empty_decision(stepping, tenant, envelope.id, id);
+    if let Body::Outcome(outcome) = &envelope.fact.body {
+        if outcome.state.is_final()
+            && let Some(asked) = instance_of_command(state, stepping.rules, tenant, outcome)?
+        {
+            ask(state, stepping, &mut decision, &asked, Cause::Outcome(outcome))?;
+        }
+    } else if let Body::InstanceUnparked(unparked) = &envelope.fact.body {
+        unpark(state, stepping, &mut decision, unparked.instance)?;
+    } else {
+        for workflow in &stepping.rules.workflows {
+            let Some(subject) = workflow.subject(&envelope.fact, envelope.arrival) else { continue };
+            if let Some(asked) = newcomer(state, stepping, workflow.as_ref(), &decision, subject)? {
+                ask(state, stepping, &mut decision, &asked, Cause::Trigger(&envelope.fact))?;
+            }
+        }
+    }
+    let says_something = !decision.choices.is_empty() || !decision.parked.is_empty();
+    Ok(says_something.then_some(decision))
+}
+
+/// An instance a workflow is asked about.
+struct Asked<'a> {
+    workflow: &'a dyn Workflow,
+    instance: InstanceLeaf,
+    lifecycle: Lifecycle,
+    missing: Vec<Name>,
+}
+
+/// The instance that would start; `None` if one runs, or the workflow is off.
+fn newcomer<'a>(
+    state: &mut State,
+    stepping: &Stepping<'a>,
+    workflow: &'a dyn Workflow,
+    decision: &Decision,
+    subject: EntityKey,
+) -> Result<Option<Asked<'a>>, StoreError> {
+    let tenant = &decision.tenant;
+    let name = workflow.name();
+    let lifecycle = lifecycle(state, tenant, &name, &subject)?;
+    let mut view = View::new(state, tenant);
+    if lifecycle == Lifecycle::Off || view.process(&subject)?.running.contains_key(&name) {
+        return Ok(None);
+    }
+    let id = InstanceId::derive(stepping.watermark, tenant, &name, &subject, decision.fact);
+    let choice = empty_choice(workflow, id, subject);
+    let instance = apply::instance_of(tenant, &choice, decision.fact);
+    Ok(Some(Asked { workflow, instance, lifecycle, missing: Vec::new() }))
+}
+
+fn instance_of_command<'a>(
+    state: &mut State,
+    rules: &'a Rules,
+    tenant: &Tenant,
+    outcome: &Outcome,
+) -> Result<Option<Asked<'a>>, StoreError> {
+    let mut view = View::new(state, tenant);
+    let Some(CommandLeaf { instance, .. }) = view.command(outcome.command)? else { return Ok(None) };
+    let Some(instance) = view.instance(instance)? else { return Ok(None) };
+    running(state, rules, tenant, instance)
+}
+
+fn running<'a>(
+    state: &mut State,
+    rules: &'a Rules,
+    tenant: &Tenant,
+    instance: InstanceLeaf,
+) -> Result<Option<Asked<'a>>, StoreError> {
+    let Some(workflow) = rules.workflows.iter().find(|workflow| workflow.name() == instance.workflow) else {
+        return Ok(None);
+    };
+    let lifecycle = lifecycle(state, tenant, &instance.workflow, &instance.subject)?;
+    Ok(Some(Asked { workflow: workflow.as_ref(), instance, lifecycle, missing: Vec::new() }))
+}
+
+/// Of a workflow for one subject: a canary is on for its share of subjects, and
+/// in the shadow for the rest. What needs approval is in the shadow until
+/// approvals are there.
+fn lifecycle(
+    state: &mut State,
+    tenant: &Tenant,
+    workflow: &Name,
+    subject: &EntityKey,
+) -> Result<Lifecycle, StoreError> {
+    let set_up: TenantLeaf = View::new(state, tenant).set_up()?;
+    let Some(entry) = set_up.definitions.get(workflow) else { return Ok(Lifecycle::Off) };
+    Ok(match entry.value.lifecycle {
+        Lifecycle::Canary => {
+            let digest = derive("canary", &[tenant.as_bytes(), workflow.as_bytes(), &subject.to_bytes()]);
+            let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
+            if draw < entry.value.canary_percent { Lifecycle::On } else { Lifecycle::Shadow }
+        }
+        Lifecycle::Approve => Lifecycle::Shadow,
+        lifecycle @ (Lifecycle::Off | Lifecycle::Observe | Lifecycle::Shadow | Lifecycle::On) => lifecycle,
+    })
+}
+
+fn empty_choice(workflow: &dyn Workflow, instance: InstanceId, subject: EntityKey) -> Choice {
+    let (policy, policy_version) = workflow.policy();
+    Choice {
+        workflow: workflow.name(),
+        definition: workflow.definition(),
+        instance,
+        subject,
+        facts_read: Vec::new(),
+        facts_read_more: 0,
+        features: Vec::new(),
+        alternatives: Vec::new(),
+        chosen: None,
+        seed: 0,
+        policy,
+        policy_version,
+        holdout: false,
+        explored: false,
+        reasons: Vec::new(),
+        missing: Vec::new(),
+        transitions: Vec::new(),
+    }
+}
+
+/// Asks a workflow, and adds what it answers to the decision.
+fn ask(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    decision: &mut Decision,
+    asked: &Asked<'_>,
+    cause: Cause<'_>,
+) -> Result<(), StoreError> {
+    let situation = Situation {
+        tenant: &decision.tenant,
+        decision: decision.id,
+        fact: decision.fact,
+        watermark: stepping.watermark,
+        lifecycle: asked.lifecycle,
+        missing: &asked.missing,
+    };
+    let considered = catch_unwind(AssertUnwindSafe(|| {
+        let mut view = View::new(state, situation.tenant);
+        let considered = asked.workflow.consider(cause, &asked.instance, &situation, &mut view)?;
+        Ok::<_, StoreError>((considered, view.facts_read()))
+    }));
+    match considered {
+        Ok(answer) => {
+            let (considered, facts_read) = answer?;
+            if !considered.transitions.is_empty() {
+                decision.choices.push(choice(asked, considered, facts_read));
+            }
+        }
+        Err(panic) => decision.parked.push(Parked::Instance(InstanceParked {
+            instance: asked.instance.id,
+            wakeup: decision.wakeup,
+            build: stepping.build.clone(),
+            reason: reason_of(panic.as_ref()).into(),
+        })),
+    }
+    Ok(())
+}
+
+fn choice(asked: &Asked<'_>, considered: Considered, (facts_read, facts_read_more): (Vec<FactId>, u32)) -> Choice {
+    let mut missing = asked.missing.clone();
+    missing.extend(considered.missing);
+    Choice {
+        facts_read,
+        facts_read_more,
+        features: considered.features,
+        alternatives: considered.alternatives,
+        chosen: considered.chosen,
+        holdout: considered.holdout,
+        reasons: considered.reasons,
+        missing,
+        transitions: considered.transitions,
+        ..empty_choice(asked.workflow, asked.instance.id, asked.instance.subject.clone())
+    }
+}
+
+/// A parked instance goes on where it failed.
+fn unpark(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    decision: &mut Decision,
+    id: InstanceId,
+) -> Result<(), StoreError> {
+    let Some(instance) = View::new(state, &decision.tenant).instance(id)? else { return Ok(()) };
+    let Some(wakeup) = instance.parked.clone() else { return Ok(()) };
+    let Some(asked) = running(state, stepping.rules, &decision.tenant, instance)? else { return Ok(()) };
+    let Wakeup { id, name, due, lateness_ms, awaits_sources, round, .. } = wakeup;
+    let considered = Considered {
+        reasons: vec![Name::fixed("unparked")],
+        transitions: vec![Transition::WakeupSet { wakeup: id, name, due, lateness_ms, awaits_sources, round }],
+        ..Considered::default()
+    };
+    decision.choices.push(choice(&asked, considered, (Vec::new(), 0)));
+    Ok(())
+}
+
+/// Steps 1 and on: fires one wakeup of an instance. Always writes a decision, so
+/// that recovery never fires anything.
+pub(crate) fn fire(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    fact: FactId,
+    instance: InstanceLeaf,
+    wakeup: &Wakeup,
+    missing: Vec<Name>,
+) -> Result<Option<Decision>, StoreError> {
+    state.begin_step(stepping.position);
+    match decide_on_wakeup(state, stepping, fact, instance, wakeup, missing) {
+        Ok(decision) => finish(state, stepping, Some(decision)),
+        Err(error) => {
+            state.undo_step();
+            Err(error)
+        }
+    }
+}
+
+fn decide_on_wakeup(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    fact: FactId,
+    instance: InstanceLeaf,
+    wakeup: &Wakeup,
+    missing: Vec<Name>,
+) -> Result<Decision, StoreError> {
+    let tenant = instance.tenant.clone();
+    let id = DecisionId::of_wakeup(stepping.watermark, &tenant, wakeup.id);
+    let mut decision = empty_decision(stepping, &tenant, fact, id);
+    decision.wakeup = Some(wakeup.id);
+    let asked = running(state, stepping.rules, &tenant, instance.clone())?;
+    match asked {
+        Some(asked) => {
+            let asked = Asked { missing, ..asked };
+            ask(state, stepping, &mut decision, &asked, Cause::Wakeup(wakeup))?;
+        }
+        None => decision.parked.push(Parked::Instance(InstanceParked {
+            instance: instance.id,
+            wakeup: Some(wakeup.id),
+            build: stepping.build.clone(),
+            reason: format!("this build has no workflow named {}", instance.workflow).into(),
+        })),
+    }
+    for choice in &decision.choices {
+        let is_settled = choice.transitions.iter().any(|transition| match transition {
+            Transition::WakeupSet { name, .. } => *name == wakeup.name,
+            Transition::WakeupCleared { wakeup: cleared, .. } => *cleared == wakeup.id,
+            Transition::InstanceEnded { .. } => true,
+            Transition::InstanceStarted { .. }
+            | Transition::StepEntered { .. }
+            | Transition::VariableSet { .. }
+            | Transition::SlotReserved { .. }
+            | Transition::SlotReleased { .. }
+            | Transition::CommandIssued { .. }
+            | Transition::Suppressed { .. }
+            | Transition::Deferred { .. }
+            | Transition::HeldOut { .. }
+            | Transition::Derived { .. }
+            | Transition::OutcomeMissing { .. } => false,
+        });
+        assert!(is_settled, "expected the decision on wakeup {} to set, clear or end it", wakeup.id);
+    }
+    assert!(!decision.choices.is_empty() || !decision.parked.is_empty(), "expected a decision on wakeup {}", wakeup.id);
+    Ok(decision)
+}

@@ -1,0 +1,22 @@
+//! Ports: what the core asks of the world. Adapters answer; `contract` holds the
+//! tests every adapter of a port must pass.
+//!
+//! All calls block. Whoever serves sockets calls them from a thread of its own.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+#[cfg(feature = "contract")]
+pub mod contract;
+mod event_log;
+mod headers;
+mod key_vault;
+mod state_store;
+mod topic;
+
+pub use clock::Clock;
+pub use event_log::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, Record, Writer};
+pub use headers::Headers;
+pub use key_vault::{KeyVault, SealingKey, VaultError};
+pub use state_store::{Checkpoint, DueKey, MAX_SLICE, StateStore, StoreError, Stored, Write};
+pub use topic::{Cleanup, Topic, TopicPartition};
