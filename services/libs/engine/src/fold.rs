@@ -12,7 +12,7 @@ use crate::leaf::{
 
 /// A fact with what folding needs of its envelope.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Folding<'a> {
+pub struct Folding<'a> {
     pub id: FactId,
     pub fact: &'a Fact,
     /// By the log's clock.

@@ -24,10 +24,11 @@ mod workflow;
 
 pub use builtin::cart_recovery;
 pub use clock::LogClock;
+pub use fold::Folding;
 pub use key::LeafKey;
 pub use leaf::Leaf;
 pub use partition::{Drained, Partition};
-pub use rules::{FOLD_VERSION, Rules};
+pub use rules::{FOLD_VERSION, FoldAbout, Rules};
 pub use sources::Sources;
 pub use state::Budget;
 pub use step::Stepped;

@@ -12,12 +12,14 @@ use crate::workflow::Workflow;
 /// by another version is rebuilt beside the old one.
 pub const FOLD_VERSION: u32 = 1;
 
-pub(crate) type FoldAbout = fn(&mut EntityLeaf, &Folding<'_>) -> bool;
+/// See `Rules::fold_about`.
+pub type FoldAbout = fn(&mut EntityLeaf, &Folding<'_>) -> bool;
 
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub fold_version: u32,
-    pub(crate) fold_about: FoldAbout,
+    /// Folds a fact into the leaf of what it is about. True if it said something new.
+    pub fold_about: FoldAbout,
     pub workflows: Vec<Arc<dyn Workflow>>,
 }
 

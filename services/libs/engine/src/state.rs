@@ -231,7 +231,8 @@ impl State {
     /// Writes one slice; with the last one the checkpoint. True when it is done.
     pub(crate) fn drain_slice(&mut self) -> Result<bool, StoreError> {
         let Some(mut drain) = self.drain.take() else { return Ok(true) };
-        let slice_keys = drain.keys.split_off(drain.keys.len().saturating_sub(self.budget.slice_leaves.clamp(1, MAX_SLICE)));
+        let slice_keys =
+            drain.keys.split_off(drain.keys.len().saturating_sub(self.budget.slice_leaves.clamp(1, MAX_SLICE)));
         let mut slice = Vec::with_capacity(slice_keys.len());
         for key in &slice_keys {
             // A newer committed value may have taken its place: as good.

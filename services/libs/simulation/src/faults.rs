@@ -36,6 +36,9 @@ pub enum Fault {
     /// A copy of an earlier commit of this writer arrives just before the
     /// request, and ends the transaction that is open now.
     EarlyCommit,
+    /// The process ends while its request to commit is still on its way; it
+    /// arrives just before a successor fences the writer.
+    LateCommit,
 }
 
 /// What shall go wrong when, and what did.
@@ -90,7 +93,7 @@ impl Faults {
         let fault = state.plan.get(&request).copied();
         if let Some(fault) = fault {
             state.injected += 1;
-            if matches!(fault, Fault::CrashBefore | Fault::CrashAfter) {
+            if matches!(fault, Fault::CrashBefore | Fault::CrashAfter | Fault::LateCommit) {
                 state.dead.insert(process);
             }
         }
@@ -111,7 +114,7 @@ pub(crate) struct Strike {
 impl Strike {
     /// The request reaches its end.
     pub(crate) fn takes_effect(self) -> bool {
-        !matches!(self.fault, Some(Fault::CrashBefore | Fault::LoseRequest))
+        !matches!(self.fault, Some(Fault::CrashBefore | Fault::LoseRequest | Fault::LateCommit))
     }
 
     /// The answer reaches the caller.

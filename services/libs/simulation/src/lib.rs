@@ -3,10 +3,20 @@
 
 #![forbid(unsafe_code)]
 
+mod deployment;
 mod faults;
+pub mod fixed_log;
 mod memory_log;
 mod memory_store;
+mod reader;
+pub mod shop;
+mod vendor;
+mod world;
 
+pub use deployment::{Deployment, Pace, Stopped, StoreFate};
 pub use faults::{Fault, Faults, Operation, ProcessId};
 pub use memory_log::{Broker, MemoryLog};
 pub use memory_store::MemoryStore;
+pub use reader::{Read, Reading, read};
+pub use vendor::VendorLedger;
+pub use world::{START, Trouble, World, lineage};

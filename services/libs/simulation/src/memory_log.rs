@@ -62,6 +62,8 @@ struct WriterState {
     open: Option<usize>,
     /// A commit of this epoch has been sent, so a copy of it may be under way.
     has_committed: bool,
+    /// A request to commit what is open is still on its way.
+    late_commit: bool,
 }
 
 impl Broker {
@@ -247,8 +249,9 @@ impl EventLog for MemoryLog {
         writer.epoch += 1;
         writer.has_committed = false;
         let epoch = writer.epoch;
+        let ending = if std::mem::take(&mut writer.late_commit) { Ending::Committed } else { Ending::Aborted };
         if let Some(open) = writer.open.take() {
-            state.end(open, Ending::Aborted);
+            state.end(open, ending);
         }
         self.shared.appended.notify_all();
         if !strike.is_answered() {
@@ -277,6 +280,11 @@ impl MemoryWriter {
         effect: impl FnOnce(&mut MemoryWriter, &mut BrokerState) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
         let strike = self.log.faults.strike(self.log.process, operation);
+        if strike.fault == Some(Fault::LateCommit) && operation == Operation::Commit {
+            let mut state = self.log.state();
+            let known = state.writers.get_mut(&self.id).expect("a writer is registered");
+            known.late_commit = known.epoch == self.epoch;
+        }
         if !strike.takes_effect() {
             return Err(lost());
         }

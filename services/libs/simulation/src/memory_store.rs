@@ -52,6 +52,12 @@ impl MemoryStore {
         }
     }
 
+    /// Becomes what another disk is now.
+    pub fn copy_from(&self, other: &MemoryStore) {
+        let now = other.disk().now.clone();
+        *self.disk() = Disk { now, before: Vec::new() };
+    }
+
     /// Loses everything.
     pub fn lose(&self) {
         *self.disk() = Disk::default();

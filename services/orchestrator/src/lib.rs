@@ -1,0 +1,19 @@
+//! The owner of a partition: the loop over the ports that folds, decides and
+//! commits, and what it does after anything went wrong.
+//!
+//! Invariants (checked exhaustively in `docs/`, and by the simulation):
+//! - Decisions are acknowledged before the commands they issued, commands before
+//!   the `TurnCommitted` that covers them, and that before the commit.
+//! - The last visible `TurnCommitted` is the commit point. A visible decision is
+//!   final all the same: whoever recovers adopts it.
+//! - After any error inside a transaction, memory is worth nothing: the caller
+//!   drops the owner and recovers another one.
+
+#![forbid(unsafe_code)]
+
+mod events;
+mod owner;
+mod recover;
+mod turn;
+
+pub use owner::{Owner, OwnerError, Settings, TurnLimits, Turned};

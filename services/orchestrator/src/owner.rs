@@ -1,0 +1,352 @@
+//! An owner: one partition, one writer, one place in the log.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use tradewind_domain::{
+    Arrival, Body, Envelope, Fact, FactId, FactIdentity, Lineage, Name, Position, Source, Tenant, Timestamp,
+    TurnCommitted, Vendor,
+};
+use tradewind_engine::{Budget, Drained, Partition, Rules};
+use tradewind_ports::{EventLog, LogError, ReadLimit, Record, StoreError, Topic, TopicPartition, Writer};
+use tradewind_wire::{DecodeError, decision, record};
+
+use crate::turn::Turn;
+
+/// Longest silence of the log while wakeups wait, by the wall clock.
+const TICK_EVERY_MS: i64 = 30_000;
+
+/// Silent turns are covered by a commit at least this often, by the log's clock.
+const COMMIT_EVERY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Shortest time between a record and a tick.
+const TICK_AFTER_MS: i64 = 250;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Names the writers of an installation: `<installation>/orchestrator/<partition>`.
+    pub installation: String,
+    pub partition: u32,
+    pub build: Name,
+    pub rules: Arc<Rules>,
+    pub limits: TurnLimits,
+    pub budget: Budget,
+    /// Changed leaves in memory beyond which they are written to the store.
+    pub drain_leaves: usize,
+}
+
+/// Where a turn ends, at the latest. It never influences a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnLimits {
+    pub read: ReadLimit,
+    pub commands: usize,
+    /// Of decisions and commands, encoded.
+    pub bytes: usize,
+}
+
+impl Default for TurnLimits {
+    fn default() -> TurnLimits {
+        TurnLimits { read: ReadLimit { records: 50_000, bytes: 16 << 20 }, commands: 5_000, bytes: 4 << 20 }
+    }
+}
+
+#[derive(Debug)]
+pub enum OwnerError {
+    /// Drop the owner. `Fenced` gives the partition up; the rest recovers.
+    Log(LogError),
+    /// Move the store aside and recover without it.
+    Store(StoreError),
+    /// A record can't be read by this build: stop the partition.
+    Unreadable { at: TopicPartition, offset: u64, source: DecodeError },
+    /// The log breaks a rule every reader relies on: stop the partition.
+    Broken { at: TopicPartition, offset: u64, expected: String },
+    /// The store, or a topic, belongs to another history of the log: stop.
+    OtherLineage { at: String, expected: Lineage, got: Lineage },
+}
+
+impl fmt::Display for OwnerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OwnerError::Log(error) => error.fmt(formatter),
+            OwnerError::Store(error) => error.fmt(formatter),
+            OwnerError::Unreadable { at, offset, source } => {
+                write!(formatter, "read {at} at offset {offset}: {source}")
+            }
+            OwnerError::Broken { at, offset, expected } => {
+                write!(formatter, "trust {at} at offset {offset}: expected {expected}")
+            }
+            OwnerError::OtherLineage { at, expected, got } => {
+                write!(formatter, "go on with {at}: expected lineage {expected}, got {got}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OwnerError {}
+
+impl From<LogError> for OwnerError {
+    fn from(error: LogError) -> OwnerError {
+        OwnerError::Log(error)
+    }
+}
+
+impl From<StoreError> for OwnerError {
+    fn from(error: StoreError) -> OwnerError {
+        OwnerError::Store(error)
+    }
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turned {
+    pub facts: u32,
+    pub wakeups: u32,
+    pub decisions: u32,
+    pub commands: u32,
+}
+
+pub struct Owner {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) writer: Box<dyn Writer>,
+    pub(crate) settings: Settings,
+    pub(crate) partition: Partition,
+    pub(crate) lineage: Lineage,
+    /// Up to where steps are covered by a `TurnCommitted`.
+    pub(crate) committed: Position,
+    /// The log's time at that commit.
+    pub(crate) committed_at: Timestamp,
+    /// Decisions before it need not be read again after the next checkpoint.
+    pub(crate) decisions_offset: u64,
+    /// Read and not folded yet.
+    pub(crate) unread: VecDeque<Record>,
+    pub(crate) events_next: u64,
+    pub(crate) open: Turned,
+    pub(crate) tick: TickState,
+}
+
+/// When the log last spoke, by the wall clock of its append times.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TickState {
+    pub(crate) last_record_at: Timestamp,
+    pub(crate) outstanding: bool,
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Owner")
+            .field("partition", &self.settings.partition)
+            .field("position", &self.partition.position())
+            .field("committed", &self.committed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    /// The next step.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.partition.position()
+    }
+
+    /// Up to where every step is covered by a `TurnCommitted`.
+    #[must_use]
+    pub fn committed(&self) -> Position {
+        self.committed
+    }
+
+    #[must_use]
+    pub fn lineage(&self) -> Lineage {
+        self.lineage
+    }
+
+    /// The partition, for queries of its state.
+    pub fn partition(&mut self) -> &mut Partition {
+        &mut self.partition
+    }
+
+    pub(crate) fn events(&self) -> TopicPartition {
+        Topic::Events.partition(self.settings.partition)
+    }
+
+    pub(crate) fn decisions(&self) -> TopicPartition {
+        Topic::Decisions.partition(self.settings.partition)
+    }
+
+    /// Takes what is there, folds and decides it step by step, and commits what
+    /// there is to say. A turn that did nothing found nothing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it is, this owner is of no more use.
+    pub fn turn(&mut self) -> Result<Turned, OwnerError> {
+        self.read()?;
+        let mut turn = Turn::new(self.settings.limits, self.lineage);
+        let mut done = Turned::default();
+        while !turn.is_full() {
+            let stepped = if self.partition.position().step > 0 {
+                match self.partition.fire()? {
+                    None => continue,
+                    Some(stepped) => {
+                        done.wakeups += 1;
+                        stepped
+                    }
+                }
+            } else {
+                let Some(stored) = self.unread.pop_front() else {
+                    break;
+                };
+                let envelope = self.envelope(&stored)?;
+                done.facts += 1;
+                self.tick = TickState { last_record_at: stored.appended_at, outstanding: false };
+                self.partition.fold(&envelope)?
+            };
+            if let Some(decision) = stepped.decision {
+                turn.add(&decision, stepped.position);
+            }
+        }
+        done.decisions = turn.decisions();
+        done.commands = turn.commands();
+        self.open.facts += done.facts;
+        self.open.wakeups += done.wakeups;
+        let is_stale = self.partition.watermark().since(self.committed_at) >= COMMIT_EVERY_MS;
+        let must_close = (self.must_drain() || is_stale) && self.partition.position() > self.committed;
+        if !turn.is_silent() || must_close {
+            self.commit(turn)?;
+        }
+        if self.must_drain() && !self.partition.is_draining() && self.partition.committed_leaves() > 0 {
+            self.partition.begin_drain(self.decisions_offset);
+        }
+        Ok(done)
+    }
+
+    fn must_drain(&self) -> bool {
+        self.partition.open_leaves() + self.partition.committed_leaves() >= self.settings.drain_leaves
+    }
+
+    fn read(&mut self) -> Result<(), OwnerError> {
+        if self.unread.is_empty() {
+            let batch = self.log.read(&self.events(), self.events_next, self.settings.limits.read)?;
+            self.events_next = batch.next;
+            self.unread.extend(batch.records);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn envelope(&self, stored: &Record) -> Result<Envelope, OwnerError> {
+        record::envelope(stored).map_err(|source| OwnerError::Unreadable {
+            at: self.events(),
+            offset: stored.offset,
+            source,
+        })
+    }
+
+    /// One transaction: decisions, then commands, then the commit point, each
+    /// acknowledged before the next.
+    pub(crate) fn commit(&mut self, turn: Turn) -> Result<(), OwnerError> {
+        let decisions_end = self.log.bounds(&self.decisions())?.end;
+        let to = self.partition.position();
+        let committed = TurnCommitted {
+            lineage: self.lineage,
+            from: self.committed,
+            to,
+            watermark: self.partition.watermark(),
+            facts: self.open.facts,
+            wakeups: self.open.wakeups,
+            decisions: turn.decisions(),
+            commands: turn.commands(),
+            build: self.settings.build.clone(),
+        };
+        let (decisions, commands) = turn.finish();
+        self.writer.begin()?;
+        for decision in decisions {
+            self.writer.send(&self.decisions(), decision)?;
+        }
+        self.writer.acknowledge()?;
+        for (vendor, command) in commands {
+            self.writer.send(&Topic::Commands(vendor).partition(self.settings.partition), command)?;
+        }
+        self.writer.acknowledge()?;
+        self.writer.send(&self.decisions(), decision::turn_record(&committed))?;
+        self.writer.acknowledge()?;
+        self.writer.commit()?;
+        // The commit succeeded, so until then nobody else wrote: what lay before
+        // it are decisions this owner knows.
+        self.decisions_offset = decisions_end;
+        self.committed = to;
+        self.committed_at = committed.watermark;
+        self.open = Turned::default();
+        self.partition.absorb();
+        Ok(())
+    }
+
+    /// Writes a slice of the drain under way, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The store can't be written.
+    pub fn drain_slice(&mut self) -> Result<bool, OwnerError> {
+        if !self.partition.is_draining() {
+            return Ok(false);
+        }
+        Ok(self.partition.drain_slice()? == Drained::Slice)
+    }
+
+    /// Writes everything to the store and moves the checkpoint, for a shutdown
+    /// in good order.
+    ///
+    /// # Errors
+    ///
+    /// The log or the store does not take it; the next start reads more.
+    pub fn checkpoint(&mut self) -> Result<(), OwnerError> {
+        while self.drain_slice()? {}
+        if self.partition.position() > self.committed {
+            self.commit(Turn::new(self.settings.limits, self.lineage))?;
+        }
+        self.partition.begin_drain(self.decisions_offset);
+        while self.drain_slice()? {}
+        Ok(())
+    }
+
+    /// Appends a tick if wakeups wait and nothing else moves the log's time: one
+    /// outstanding, at most four a second, at least one in 30 s.
+    ///
+    /// # Errors
+    ///
+    /// The log does not take it.
+    pub fn tick(&mut self, now: Timestamp) -> Result<bool, OwnerError> {
+        let silent_ms = now.since(self.tick.last_record_at);
+        let is_wakeup_due = self.partition.next_wakeup().is_some_and(|at| self.partition.log_time(now) >= at);
+        let is_time = is_wakeup_due && silent_ms >= TICK_AFTER_MS || silent_ms >= TICK_EVERY_MS;
+        if self.tick.outstanding || !is_time || !self.partition.has_wakeups() {
+            return Ok(false);
+        }
+        let fact = Fact { occurred_at: now, body: Body::Tick };
+        let id = FactId::derive(&FactIdentity {
+            tenant: "",
+            vendor: Vendor::ourselves().as_str(),
+            account: "",
+            kind: fact.body.kind(),
+            object: &self.settings.partition.to_be_bytes(),
+            version: &now.millis().to_be_bytes(),
+            item: b"",
+        });
+        let tick = record::NewFact {
+            tenant: Tenant::system(),
+            id,
+            source: Source::ourselves(),
+            arrival: Arrival::Live,
+            produced_at: now,
+            recorded_at: None,
+            placement: 0,
+            translation: 0,
+            caused_by: None,
+            raw: None,
+            fact,
+        };
+        self.log.append(&self.events(), vec![record::event(&tick)])?;
+        self.tick.outstanding = true;
+        Ok(true)
+    }
+}

@@ -1,0 +1,314 @@
+//! Recovery: reading a partition's decisions again, never taking them again.
+//!
+//! 1. A new writer fences every earlier one; only then the end of decisions is
+//!    asked for.
+//! 2. Decisions are read from the checkpoint to that end, each applied at its own
+//!    place among the events folded again. Nothing is decided, nothing emitted.
+//! 3. Decisions behind the last `TurnCommitted` are adopted: they stand, and
+//!    their commands are issued again in a turn of its own that covers them all.
+
+use std::sync::Arc;
+
+use tradewind_domain::{Body, Decision, DecisionRecord, Lineage, LineageOpened, Position, Timestamp, TurnCommitted};
+use tradewind_engine::{Drained, Partition};
+use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, StoreError, Topic, TopicPartition, Writer};
+use tradewind_wire::decision;
+
+use crate::events::Cursor;
+use crate::owner::{Owner, OwnerError, Settings, TickState, Turned};
+use crate::turn::Turn;
+
+const ONE: ReadLimit = ReadLimit { records: 1, bytes: 1 << 20 };
+
+impl Owner {
+    /// Takes the partition over: fences whoever had it, and catches up.
+    ///
+    /// # Errors
+    ///
+    /// See [`OwnerError`]; nothing is owned then.
+    pub fn recover(
+        settings: Settings,
+        log: Arc<dyn EventLog>,
+        store: Box<dyn StateStore>,
+    ) -> Result<Owner, OwnerError> {
+        let events = Topic::Events.partition(settings.partition);
+        let decisions = Topic::Decisions.partition(settings.partition);
+        let mut writer = log.writer(&format!("{}/orchestrator/{}", settings.installation, settings.partition))?;
+        let opened = opening(log.as_ref(), &events)?;
+        open_decisions(log.as_ref(), writer.as_mut(), &decisions, opened)?;
+        let decisions_end = log.bounds(&decisions)?.end;
+
+        let partition = Partition::open(settings.rules.clone(), settings.build.clone(), store, settings.budget)?;
+        if let Some(lineage) = partition.lineage()
+            && lineage != opened.lineage
+        {
+            return Err(OwnerError::Store(StoreError::Damaged {
+                reason: format!("expected lineage {}, got {lineage}", opened.lineage),
+            }));
+        }
+        let mut catching_up = CatchingUp::new(log.as_ref(), &settings, partition, opened.lineage, decisions_end);
+        catching_up.read_decisions()?;
+        let CatchingUp { partition, committed, committed_at, adopted, events: cursor, .. } = catching_up;
+        let (unread, events_next) = cursor.into_rest();
+        let decisions_offset = partition.decisions_offset();
+        let mut owner = Owner {
+            log,
+            writer,
+            settings,
+            partition,
+            lineage: opened.lineage,
+            committed,
+            committed_at,
+            decisions_offset,
+            unread,
+            events_next,
+            open: Turned::default(),
+            tick: TickState::default(),
+        };
+        owner.adopt(adopted)?;
+        owner.partition.begin_live()?;
+        Ok(owner)
+    }
+
+    /// Issues the commands of adopted decisions again, in a turn of its own that
+    /// covers all of them whatever its size. The decisions themselves are on the
+    /// log already.
+    fn adopt(&mut self, adopted: Vec<Record>) -> Result<(), OwnerError> {
+        if adopted.is_empty() {
+            return Ok(());
+        }
+        let mut turn = Turn::new(self.settings.limits, self.lineage);
+        for stored in &adopted {
+            let commands = decision::commands(stored).map_err(|source| OwnerError::Unreadable {
+                at: self.decisions(),
+                offset: stored.offset,
+                source,
+            })?;
+            turn.reissue(commands);
+        }
+        self.commit(turn)
+    }
+}
+
+/// The lineage a partition's events open with.
+fn opening(log: &dyn EventLog, events: &TopicPartition) -> Result<LineageOpened, OwnerError> {
+    let start = log.bounds(events)?.start;
+    let first = log.read(events, start, ONE)?.records.into_iter().next();
+    let broken = || OwnerError::Broken {
+        at: events.clone(),
+        offset: start,
+        expected: "the record that opens the lineage; start with an empty log, or restore the events from their start"
+            .into(),
+    };
+    let first = first.ok_or_else(broken)?;
+    let envelope = tradewind_wire::record::envelope(&first).map_err(|source| OwnerError::Unreadable {
+        at: events.clone(),
+        offset: first.offset,
+        source,
+    })?;
+    if let Body::LineageOpened(opened) = envelope.fact.body { Ok(opened) } else { Err(broken()) }
+}
+
+/// The first record of decisions names the same lineage; the first owner writes it.
+fn open_decisions(
+    log: &dyn EventLog,
+    writer: &mut dyn Writer,
+    decisions: &TopicPartition,
+    opened: LineageOpened,
+) -> Result<(), OwnerError> {
+    let bounds = log.bounds(decisions)?;
+    let first = log.read(decisions, bounds.start, ONE)?.records.into_iter().next();
+    let Some(first) = first else {
+        writer.begin()?;
+        writer.send(decisions, decision::lineage_record(&opened))?;
+        writer.acknowledge()?;
+        writer.commit()?;
+        return Ok(());
+    };
+    let (_, record) = decision::decode(&first).map_err(|source| OwnerError::Unreadable {
+        at: decisions.clone(),
+        offset: first.offset,
+        source,
+    })?;
+    let DecisionRecord::Lineage(found) = record else {
+        return Err(OwnerError::Broken {
+            at: decisions.clone(),
+            offset: first.offset,
+            expected: "the record that opens the lineage".into(),
+        });
+    };
+    if found.lineage != opened.lineage {
+        return Err(OwnerError::OtherLineage {
+            at: decisions.to_string(),
+            expected: opened.lineage,
+            got: found.lineage,
+        });
+    }
+    Ok(())
+}
+
+struct CatchingUp<'a> {
+    partition: Partition,
+    lineage: Lineage,
+    events: Cursor<'a>,
+    decisions: Cursor<'a>,
+    /// Up to where steps are covered.
+    committed: Position,
+    committed_at: Timestamp,
+    /// Decisions no `TurnCommitted` covers yet, as they stand on the log.
+    adopted: Vec<Record>,
+    /// Of the decision read last: they rise.
+    last: Option<Position>,
+    /// Some turn beyond the checkpoint was read: nothing may stand before it.
+    has_closed: bool,
+    /// Changed leaves beyond which they are written to the store.
+    drain_leaves: usize,
+}
+
+impl<'a> CatchingUp<'a> {
+    fn new(
+        log: &'a dyn EventLog,
+        settings: &Settings,
+        partition: Partition,
+        lineage: Lineage,
+        decisions_end: u64,
+    ) -> CatchingUp<'a> {
+        let committed = partition.position();
+        let next_event = if committed.step == 0 { committed.offset } else { committed.offset + 1 };
+        let events = Cursor::new(log, Topic::Events.partition(settings.partition), next_event, u64::MAX);
+        let decisions_at = Topic::Decisions.partition(settings.partition);
+        let decisions = Cursor::new(log, decisions_at, partition.decisions_offset(), decisions_end);
+        let committed_at = partition.watermark();
+        CatchingUp {
+            partition,
+            lineage,
+            events,
+            decisions,
+            committed,
+            committed_at,
+            adopted: Vec::new(),
+            last: None,
+            has_closed: false,
+            drain_leaves: settings.drain_leaves,
+        }
+    }
+
+    fn read_decisions(&mut self) -> Result<(), OwnerError> {
+        while let Some(stored) = self.decisions.next()? {
+            let (position, record) = decision::decode(&stored).map_err(|source| OwnerError::Unreadable {
+                at: self.decisions.at().clone(),
+                offset: stored.offset,
+                source,
+            })?;
+            match record {
+                DecisionRecord::Lineage(_) => {}
+                DecisionRecord::TurnCommitted(turn) => self.close(stored.offset, &turn)?,
+                DecisionRecord::Decision(decision) => {
+                    let position =
+                        position.ok_or_else(|| self.broken(stored.offset, "a decision with its position"))?;
+                    self.take(stored, position, &decision)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, stored: Record, position: Position, decision: &Decision) -> Result<(), OwnerError> {
+        if position < self.committed {
+            // Covered by the checkpoint, unless it stands where none may stand.
+            return if self.has_closed { Err(self.behind_closed(&stored, position)) } else { Ok(()) };
+        }
+        if self.last.is_some_and(|last| last >= position) {
+            let expected = format!("one decision a step, each later than the one before, got {position} again or late");
+            return Err(self.broken(stored.offset, &expected));
+        }
+        self.fold_before(Position::fold(position.offset))?;
+        if position.step == 0 {
+            self.fold_event(stored.offset, position.offset, Some(decision))?;
+        } else {
+            if self.partition.position() <= Position::fold(position.offset) {
+                self.fold_event(stored.offset, position.offset, None)?;
+            }
+            self.partition.reapply(position, decision)?;
+        }
+        self.last = Some(position);
+        self.adopted.push(stored);
+        Ok(())
+    }
+
+    /// Folds the record at `offset`, which a decision says is there.
+    fn fold_event(&mut self, decision_offset: u64, offset: u64, decision: Option<&Decision>) -> Result<(), OwnerError> {
+        match self.events.next()? {
+            Some(stored) if stored.offset == offset => {
+                self.partition.refold(&envelope(&self.events, &stored)?, decision)?;
+                Ok(())
+            }
+            Some(_) | None => {
+                let expected = format!("the event at offset {offset} this decision was taken on");
+                Err(self.broken(decision_offset, &expected))
+            }
+        }
+    }
+
+    /// Folds every record before `position` on which nothing was decided.
+    fn fold_before(&mut self, position: Position) -> Result<(), OwnerError> {
+        while let Some(stored) = self.events.peek()? {
+            if Position::fold(stored.offset) >= position {
+                break;
+            }
+            let Some(stored) = self.events.next()? else {
+                break;
+            };
+            self.partition.refold(&envelope(&self.events, &stored)?, None)?;
+        }
+        Ok(())
+    }
+
+    /// A commit point: every step before it is decided.
+    fn close(&mut self, offset: u64, turn: &TurnCommitted) -> Result<(), OwnerError> {
+        if turn.lineage != self.lineage {
+            let at = self.decisions.at().to_string();
+            return Err(OwnerError::OtherLineage { at, expected: self.lineage, got: turn.lineage });
+        }
+        if turn.to <= self.committed {
+            return Ok(());
+        }
+        if turn.from != self.committed {
+            let expected = format!("a turn from {}, got one from {} to {}", self.committed, turn.from, turn.to);
+            return Err(self.broken(offset, &expected));
+        }
+        if self.last.is_some_and(|last| last >= turn.to) {
+            let expected = format!("a turn that covers the decisions before it, got one to {}", turn.to);
+            return Err(self.broken(offset, &expected));
+        }
+        self.fold_before(turn.to)?;
+        self.partition.resume_at(turn.to);
+        self.partition.absorb();
+        self.committed = turn.to;
+        self.committed_at = turn.watermark;
+        self.has_closed = true;
+        self.adopted.clear();
+        if self.partition.committed_leaves() >= self.drain_leaves {
+            self.partition.begin_drain(offset + 1);
+            while self.partition.drain_slice()? == Drained::Slice {}
+        }
+        Ok(())
+    }
+
+    fn behind_closed(&self, stored: &Record, position: Position) -> OwnerError {
+        let expected = format!("no decision before {}, where a turn is closed, got {position}", self.committed);
+        self.broken(stored.offset, &expected)
+    }
+
+    fn broken(&self, offset: u64, expected: &str) -> OwnerError {
+        OwnerError::Broken { at: self.decisions.at().clone(), offset, expected: expected.into() }
+    }
+}
+
+fn envelope(events: &Cursor<'_>, stored: &Record) -> Result<tradewind_domain::Envelope, OwnerError> {
+    tradewind_wire::record::envelope(stored).map_err(|source| OwnerError::Unreadable {
+        at: events.at().clone(),
+        offset: stored.offset,
+        source,
+    })
+}
