@@ -8,6 +8,7 @@ mod faults;
 pub mod fixed_log;
 mod memory_log;
 mod memory_store;
+pub mod naive;
 mod reader;
 pub mod shop;
 mod vendor;
