@@ -1,8 +1,8 @@
 //! Mutants: the code with one rule dropped. Each names the experiment that must
 //! notice; one that nobody notices is a rule nobody tests.
 //!
-//! A mutant is a text that stands in one file and another that takes its place,
-//! in a copy of the checkout. The code itself knows nothing of them.
+//! A mutant is a few texts and others that take their places, in a copy of the
+//! checkout. The code itself knows nothing of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use serde::Deserialize;
 
 use crate::top;
+
+/// Free runs each mutant has to survive; one that is caught is caught in a few.
+const SEEDS: &str = "200";
 
 const LIST: &str = "services/libs/simulation/mutants.toml";
 
@@ -23,11 +26,17 @@ struct List {
 #[derive(Debug, Deserialize)]
 struct Mutant {
     name: String,
+    /// The test of the simulation that fails under it.
+    caught_by: String,
+    edits: Vec<Edit>,
+}
+
+/// A text that stands exactly once in a file, and what takes its place.
+#[derive(Debug, Deserialize)]
+struct Edit {
     file: PathBuf,
     find: String,
     replace: String,
-    /// The test of the simulation that fails under it.
-    caught_by: String,
 }
 
 /// Runs the mutant of this name, or all of them. Succeeds if each is caught.
@@ -67,27 +76,33 @@ fn println_line(line: &str) {
 
 fn check(mutant: &Mutant, copy: &Path) -> Result<(), String> {
     refresh(copy);
-    let path = copy.join(&mutant.file);
-    let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", mutant.file.display()))?;
-    if text.matches(&mutant.find).count() != 1 {
-        return Err(format!("its text does not stand exactly once in {}", mutant.file.display()));
+    for edit in &mutant.edits {
+        apply(edit, copy)?;
     }
-    fs::write(&path, text.replace(&mutant.find, &mutant.replace)).map_err(|error| error.to_string())?;
     let built = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", "--no-run"]);
     if !built.status.success() {
         return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
     let tested = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", &mutant.caught_by, "--", "--exact"]);
-    let output = String::from_utf8_lossy(&tested.stdout);
-    if !output.contains("1 failed") {
+    if !String::from_utf8_lossy(&tested.stdout).contains("1 failed") {
         return Err(format!("{} did not fail", mutant.caught_by));
     }
     Ok(())
 }
 
+fn apply(edit: &Edit, copy: &Path) -> Result<(), String> {
+    let path = copy.join(&edit.file);
+    let text = fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", edit.file.display()))?;
+    if text.matches(&edit.find).count() != 1 {
+        return Err(format!("its text does not stand exactly once in {}", edit.file.display()));
+    }
+    fs::write(&path, text.replace(&edit.find, &edit.replace)).map_err(|error| error.to_string())
+}
+
 /// Brings the copy's sources to the state of the checkout. Files that did not
 /// change keep their times, so that little is built again.
 fn refresh(copy: &Path) {
+    fs::create_dir_all(copy).expect("a folder for the copy");
     for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "proto", "services"] {
         copy_changed(&top().join(part), &copy.join(part));
     }
@@ -113,6 +128,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", top().join("target/mutants-build"))
+        .env("TRADEWIND_SEEDS", SEEDS)
         .stdin(Stdio::null())
         .output()
         .expect("cargo runs")

@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("wire", &["domain", "ports"]),
     ("vendors", &["domain"]),
+    ("egress", &[]),
     ("engine", &["domain", "ports"]),
     ("log-embedded", &["domain", "ports"]),
     ("log-kafka", &["domain", "ports"]),

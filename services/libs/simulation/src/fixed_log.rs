@@ -125,6 +125,9 @@ fn finish(deployment: &mut Deployment, turns: &mut u32) -> std::result::Result<(
             return Err(format!("not at rest after {MAX_TURNS} turns"));
         }
         let turned = deployment.turn().map_err(|stopped| stopped.0.to_string())?;
+        if turned.is_none() {
+            reader::check_order(&deployment.broker, &[shop::vendor("klaviyo")])?;
+        }
         let rests = turned.is_some_and(|turned| turned.facts + turned.wakeups == 0);
         if rests && deployment.checkpoint().map_err(|stopped| stopped.0.to_string())? {
             return Ok(());

@@ -71,6 +71,31 @@ pub fn read(broker: &Broker, vendors: &[Vendor]) -> Result<Reading, String> {
     Ok(reading)
 }
 
+/// Checks what holds at any moment, also while nobody owns the partition: a
+/// command never shows before its decision.
+///
+/// # Errors
+///
+/// The command that does, in words.
+pub(crate) fn check_order(broker: &Broker, vendors: &[Vendor]) -> Result<(), String> {
+    let mut issued = BTreeMap::new();
+    for stored in broker.records(&Topic::Decisions.partition(0)) {
+        let (_, record) = decision::decode(&stored).map_err(|error| error.to_string())?;
+        if let DecisionRecord::Decision(decision) = record {
+            issued.extend(commands_of(&decision));
+        }
+    }
+    for vendor in vendors {
+        for stored in broker.records(&Topic::Commands(vendor.clone()).partition(0)) {
+            let Issued { command, .. } = command::decode(&stored).map_err(|error| error.to_string())?;
+            if !issued.contains_key(&command.id) {
+                return Err(format!("command {} shows before its decision", command.id));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn commands_of(decision: &Decision) -> Vec<(CommandId, Command)> {
     let transitions = decision.choices.iter().flat_map(|choice| &choice.transitions);
     transitions

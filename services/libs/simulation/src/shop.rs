@@ -141,13 +141,6 @@ pub fn set_up(tenant: &Tenant, shape: Shape, at: Timestamp) -> Vec<NewFact> {
         connection: Some(ConnectionName::new("mail").expect("a connection's name")),
         version: 1,
     });
-    let activated = Body::DefinitionActivated(DefinitionActivated {
-        workflow: Name::fixed("cart-recovery"),
-        definition: DefinitionHash([0; 32]),
-        lifecycle: Lifecycle::On,
-        canary_percent: 0,
-        version: 1,
-    });
     [
         ("connection/store", connection("store", "shopify", Intake::Webhook, true, 1)),
         ("connection/desk", connection("desk", "gorgias", Intake::Webhook, true, 1)),
@@ -155,11 +148,24 @@ pub fn set_up(tenant: &Tenant, shape: Shape, at: Timestamp) -> Vec<NewFact> {
         ("binding/mail", binding),
         ("setting/quiet", setting("cart-recovery.quiet_minutes", shape.quiet_minutes)),
         ("setting/holdout", setting("cart-recovery.holdout_percent", shape.holdout_percent)),
-        ("definition/cart-recovery", activated),
     ]
     .into_iter()
     .map(|(entry, body)| set_up_fact(tenant, &format!("{tenant}/{entry}"), 1, at, body))
+    .chain([activation(tenant, Lifecycle::On, 1, at)])
     .collect()
+}
+
+/// The workflow's lifecycle, as an operator sets it.
+#[must_use]
+pub fn activation(tenant: &Tenant, lifecycle: Lifecycle, version: u64, at: Timestamp) -> NewFact {
+    let body = Body::DefinitionActivated(DefinitionActivated {
+        workflow: Name::fixed("cart-recovery"),
+        definition: DefinitionHash([0; 32]),
+        lifecycle,
+        canary_percent: 0,
+        version,
+    });
+    set_up_fact(tenant, &format!("{tenant}/definition/cart-recovery"), version, at, body)
 }
 
 /// Ends the webhooks, so that silence is no gap any more.

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
-use tradewind_domain::{Arrival, DefinitionHash, EntityKey, Fact, Name, Transition};
+use tradewind_domain::{Arrival, DefinitionHash, EntityKey, Fact, Lifecycle, Name, Transition};
 use tradewind_engine::cart_recovery::CartRecovery;
 use tradewind_engine::leaf::InstanceLeaf;
 use tradewind_engine::{Cause, Considered, Rules, Situation, View, Workflow};
 use tradewind_ports::{Record, StoreError, Topic};
 use tradewind_simulation::fixed_log::{self, Plan, Ran};
-use tradewind_simulation::shop::{self, HOUR, Shape};
-use tradewind_simulation::{Broker, Fault, Faults, Pace, START, StoreFate, Trouble, World};
+use tradewind_simulation::shop::{self, HOUR, OrderedBy, Shape};
+use tradewind_simulation::{Broker, Fault, Faults, Operation, Pace, START, StoreFate, Trouble, World};
 
 /// Events of a small day, ticks and outcomes included, as a free run left them.
 fn events(seed: u64, shape: Shape) -> Vec<Record> {
@@ -51,6 +51,49 @@ fn check(events: &[Record], calm: &Ran, plan: &Plan) {
     }
 }
 
+/// A log on which the workflow is switched off and on between carts, so that
+/// what a silent step says depends on how far the set-up was folded.
+fn switched_events(seed: u64) -> Vec<Record> {
+    let mut rng = Rng::with_seed(seed);
+    let trouble = Trouble {
+        faults: Faults::none(),
+        fate: StoreFate::Kept,
+        pace: Pace::drawn(&mut rng),
+        outage: None,
+        duplicated_percent: 0,
+        late_percent: 0,
+    };
+    // Two merchants: what is stored of the first one keeps the second one's waiting.
+    let shape = Shape { tenants: 2, ..SMALL };
+    let mut world = World::new(rng.fork(), &trouble, shape, Broker::new());
+    let mut version = 1;
+    let mut at = START;
+    for round in 0..3 {
+        for number in 0..rng.u32(4..9) {
+            at = at + 1_000;
+            world.plan_fact(at, shop::cart(&shop::tenant(0), &format!("cart-{round}-{number}"), at, at, 1));
+        }
+        for number in 0..6 {
+            at = at + 1_000;
+            world.plan_fact(at, shop::cart(&shop::tenant(1), &format!("cart-{round}-{number}"), at, at, 1));
+            for lifecycle in [Lifecycle::On, Lifecycle::Off] {
+                at = at + 1_000;
+                version += 1;
+                world.plan_fact(at, shop::activation(&shop::tenant(1), lifecycle, version, at));
+                // Nothing is decided on these: silent turns.
+                for _ in 0..rng.u32(0..4) {
+                    at = at + 1_000;
+                    let token = format!("order-{}", at.millis());
+                    world.plan_fact(at, shop::order(&shop::tenant(1), &token, 0, OrderedBy::Stranger, at));
+                }
+            }
+        }
+    }
+    world.run().expect("a calm run");
+    world.settle(shape).expect("a calm end");
+    world.deployment.broker.records(&Topic::Events.partition(0))
+}
+
 /// The first log from `seed` on that has enough to say, and its calm run.
 fn log(seed: u64, shape: Shape) -> (Vec<Record>, Ran) {
     (seed..)
@@ -80,6 +123,21 @@ fn a_crash_at_every_request_is_as_if_nothing_had_happened() {
                 let faults = vec![(request, fault)];
                 check(&events, &calm, &Plan { faults, fate, ..Plan::calm(Pace::TIGHT) });
             }
+        }
+    }
+}
+
+#[test]
+fn a_value_never_leaves_for_the_store_ahead_of_the_log() {
+    for seed in 0..4 {
+        let events = switched_events(seed);
+        // Slices outrun what turns add, so that silent turns lie between them.
+        let pace = Pace { read_records: 1, drain_leaves: 24, slice_leaves: 2, ..Pace::TIGHT };
+        let calm = fixed_log::run(&events, &Plan::calm(pace)).expect("a calm run");
+        let writes = calm.requests.iter().enumerate().filter(|(_, operation)| **operation == Operation::StoreWrite);
+        for (request, _) in writes {
+            let faults = vec![(request, Fault::CrashAfter)];
+            check(&events, &calm, &Plan { faults, ..Plan::calm(pace) });
         }
     }
 }

@@ -89,7 +89,7 @@ struct Route<'a> {
 pub(super) fn on_fact(world: World<'_>) -> Option<Choice> {
     let (last, earlier) = world.records.split_last().expect("a record was just folded");
     if let Body::Outcome(outcome) = last.body() {
-        on_outcome(world, earlier, outcome)
+        on_outcome(world, outcome)
     } else {
         start(world, last, triggered(earlier, last)?)
     }
@@ -148,15 +148,13 @@ fn start(world: World<'_>, trigger: &Record, subject: &EntityKey) -> Option<Choi
     Some(choice)
 }
 
-fn on_outcome(world: World<'_>, earlier: &[&Record], outcome: &Outcome) -> Option<Choice> {
-    let (issued_at, command) = process::command(world.decisions, world.tenant, outcome.command)?;
-    let before = process::state_of(earlier, command.id, issued_at);
-    let is_changed = before != Some(outcome.state) && !before.is_some_and(|state| state.is_final());
-    if !is_changed || !outcome.state.is_final() {
+/// The first final outcome ends the instance, so a second one finds none running.
+fn on_outcome(world: World<'_>, outcome: &Outcome) -> Option<Choice> {
+    if !outcome.state.is_final() {
         return None;
     }
-    let running = process::running(world.decisions);
-    let instance = running.get(&(world.tenant, command.instance))?;
+    let command = process::command(world.decisions, world.tenant, outcome.command)?;
+    let instance = process::instance(world.decisions, command.instance)?;
     let mut choice = choice(command.instance, instance.subject);
     choice.transitions.extend(instance.wakeups.iter().map(cleared));
     if outcome.is_without_effect() {
@@ -172,8 +170,7 @@ fn on_outcome(world: World<'_>, earlier: &[&Record], outcome: &Outcome) -> Optio
 
 /// What a due wakeup leads to; nothing if an earlier step has cleared it.
 pub(super) fn on_wakeup(world: World<'_>, wakeup: &Wakeup, missing: Vec<Name>) -> Option<Choice> {
-    let running = process::running(world.decisions);
-    let instance = running.get(&(world.tenant, wakeup.instance))?;
+    let instance = process::instance(world.decisions, wakeup.instance)?;
     if !instance.wakeups.iter().any(|set| set.id == wakeup.id) {
         return None;
     }
@@ -183,7 +180,7 @@ pub(super) fn on_wakeup(world: World<'_>, wakeup: &Wakeup, missing: Vec<Name>) -
         choice.transitions.extend(instance.commands.iter().map(|id| Transition::OutcomeMissing { command: *id }));
         end(&mut choice, "outcome_missing");
     } else {
-        look_again(world, instance, wakeup, &mut choice);
+        look_again(world, &instance, wakeup, &mut choice);
     }
     Some(choice)
 }

@@ -55,7 +55,7 @@ use std::collections::BTreeMap;
 use tradewind_domain::{Choice, Decision, DecisionId, Envelope, FactId, Name, Position, Tenant, Timestamp, WakeupId};
 
 use facts::{Facts, Record};
-use process::Wakeup;
+use process::{Instance, Wakeup};
 
 /// A wakeup waits this long for its sources, and no longer.
 const MAX_WAIT_MS: i64 = 4 * 60 * 60_000;
@@ -145,8 +145,8 @@ impl Naive {
         let watermark = self.facts.watermark();
         let mut missing_of: BTreeMap<&Tenant, Vec<Name>> = BTreeMap::new();
         let mut due = vec![];
-        for ((tenant, _), instance) in process::running(&self.decisions) {
-            for wakeup in instance.wakeups {
+        for Instance { tenant, wakeups, .. } in process::running(&self.decisions, |_, _| true).into_values() {
+            for wakeup in wakeups {
                 let fires_at = wakeup.due + wakeup.lateness_ms;
                 if fires_at > watermark || wakeup.set_at.offset == offset {
                     continue;

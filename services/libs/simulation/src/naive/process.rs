@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{
-    Body, Choice, Command, CommandId, Decision, EntityKey, FactId, InstanceId, Name, OutcomeState, Position, Tenant,
-    Timestamp, Transition, WakeupId,
+    Choice, Command, CommandId, Decision, EntityKey, FactId, InstanceId, Name, Position, Tenant, Timestamp, Transition,
+    WakeupId,
 };
-
-use super::facts::Record;
 
 pub(super) type Decisions = [(Position, Decision)];
 
 #[derive(Debug)]
 pub(super) struct Instance<'a> {
-    pub(super) workflow: &'a Name,
+    pub(super) tenant: &'a Tenant,
     pub(super) subject: &'a EntityKey,
     pub(super) trigger: FactId,
     /// In the order they were set.
@@ -35,18 +33,20 @@ pub(super) struct Wakeup {
     pub(super) set_at: Position,
 }
 
-/// The instances that have started and not ended, of all tenants.
-pub(super) fn running(decisions: &Decisions) -> BTreeMap<(&Tenant, InstanceId), Instance<'_>> {
-    let mut running: BTreeMap<(&Tenant, InstanceId), Instance<'_>> = BTreeMap::new();
-    for (position, decision) in decisions {
-        for choice in &decision.choices {
+/// Of the choices that `is_asked` picks, the instances that have started and not ended.
+pub(super) fn running(
+    decisions: &Decisions,
+    is_asked: impl Fn(&Tenant, &Choice) -> bool,
+) -> BTreeMap<InstanceId, Instance<'_>> {
+    let mut running: BTreeMap<InstanceId, Instance<'_>> = BTreeMap::new();
+    for (position, Decision { tenant, choices, .. }) in decisions {
+        for choice in choices.iter().filter(|choice| is_asked(tenant, choice)) {
             for transition in &choice.transitions {
-                let at = (&decision.tenant, choice.instance);
                 if let Transition::InstanceStarted { trigger } = transition {
-                    running.insert(at, started(choice, *trigger));
+                    running.insert(choice.instance, Instance::started(tenant, &choice.subject, *trigger));
                 } else if let Transition::InstanceEnded { .. } = transition {
-                    running.remove(&at);
-                } else if let Some(instance) = running.get_mut(&at) {
+                    running.remove(&choice.instance);
+                } else if let Some(instance) = running.get_mut(&choice.instance) {
                     instance.apply(*position, choice.instance, transition);
                 }
             }
@@ -55,18 +55,22 @@ pub(super) fn running(decisions: &Decisions) -> BTreeMap<(&Tenant, InstanceId), 
     running
 }
 
-fn started(choice: &Choice, trigger: FactId) -> Instance<'_> {
-    Instance {
-        workflow: &choice.workflow,
-        subject: &choice.subject,
-        trigger,
-        wakeups: vec![],
-        commands: vec![],
-        steps: vec![],
-    }
+/// The instance, if it runs.
+pub(super) fn instance(decisions: &Decisions, id: InstanceId) -> Option<Instance<'_>> {
+    running(decisions, |_, choice| choice.instance == id).remove(&id)
+}
+
+pub(super) fn is_running(decisions: &Decisions, tenant: &Tenant, workflow: &Name, subject: &EntityKey) -> bool {
+    let is_asked =
+        |of: &Tenant, choice: &Choice| of == tenant && choice.workflow == *workflow && choice.subject == *subject;
+    !running(decisions, is_asked).is_empty()
 }
 
 impl<'a> Instance<'a> {
+    fn started(tenant: &'a Tenant, subject: &'a EntityKey, trigger: FactId) -> Instance<'a> {
+        Instance { tenant, subject, trigger, wakeups: vec![], commands: vec![], steps: vec![] }
+    }
+
     fn apply(&mut self, set_at: Position, id: InstanceId, transition: &'a Transition) {
         match transition {
             Transition::StepEntered { step, .. } => self.steps.push(step),
@@ -99,15 +103,9 @@ impl<'a> Instance<'a> {
     }
 }
 
-pub(super) fn is_running(decisions: &Decisions, tenant: &Tenant, workflow: &Name, subject: &EntityKey) -> bool {
-    running(decisions)
-        .iter()
-        .any(|((of, _), instance)| *of == tenant && instance.workflow == workflow && instance.subject == subject)
-}
-
 /// The workflow has started an instance for this subject, ever.
 pub(super) fn has_met(decisions: &Decisions, tenant: &Tenant, workflow: &Name, subject: &EntityKey) -> bool {
-    transitions(decisions, tenant).any(|(_, choice, transition)| {
+    transitions(decisions, tenant).any(|(choice, transition)| {
         choice.workflow == *workflow
             && choice.subject == *subject
             && matches!(transition, Transition::InstanceStarted { .. })
@@ -115,7 +113,7 @@ pub(super) fn has_met(decisions: &Decisions, tenant: &Tenant, workflow: &Name, s
 }
 
 pub(super) fn is_held_out(decisions: &Decisions, tenant: &Tenant, workflow: &Name, subject: &EntityKey) -> bool {
-    transitions(decisions, tenant).any(|(_, choice, transition)| {
+    transitions(decisions, tenant).any(|(choice, transition)| {
         choice.workflow == *workflow && matches!(transition, Transition::HeldOut { entity } if entity == subject)
     })
 }
@@ -128,7 +126,7 @@ pub(super) fn slots(
     at_any: &BTreeSet<&EntityKey>,
 ) -> BTreeMap<CommandId, Timestamp> {
     let mut held: BTreeMap<(&EntityKey, CommandId), Timestamp> = BTreeMap::new();
-    for (_, _, transition) in transitions(decisions, tenant) {
+    for (_, transition) in transitions(decisions, tenant) {
         if let Transition::SlotReserved { cap, entity, command, at } = transition
             && cap.as_str() == of_cap
             && at_any.contains(entity)
@@ -143,34 +141,15 @@ pub(super) fn slots(
     held.into_iter().map(|((_, command), at)| (command, at)).collect()
 }
 
-/// A command, and the step that issued it.
-pub(super) fn command<'a>(decisions: &'a Decisions, tenant: &Tenant, id: CommandId) -> Option<(Position, &'a Command)> {
-    transitions(decisions, tenant).find_map(|(position, _, transition)| {
+pub(super) fn command<'a>(decisions: &'a Decisions, tenant: &Tenant, id: CommandId) -> Option<&'a Command> {
+    transitions(decisions, tenant).find_map(|(_, transition)| {
         let Transition::CommandIssued { command } = transition else { return None };
-        (command.id == id).then_some((position, command))
+        (command.id == id).then_some(command)
     })
 }
 
-/// What became of a command, by the outcomes recorded since it was issued: a final state stays.
-pub(super) fn state_of(records: &[&Record], id: CommandId, issued_at: Position) -> Option<OutcomeState> {
-    let mut state: Option<OutcomeState> = None;
-    for record in records.iter().filter(|record| record.envelope.offset > issued_at.offset) {
-        if let Body::Outcome(outcome) = record.body()
-            && outcome.command == id
-            && !state.is_some_and(OutcomeState::is_final)
-        {
-            state = Some(outcome.state);
-        }
-    }
-    state
-}
-
-fn transitions<'a>(
-    decisions: &'a Decisions,
-    tenant: &Tenant,
-) -> impl Iterator<Item = (Position, &'a Choice, &'a Transition)> {
-    decisions.iter().filter(move |(_, decision)| decision.tenant == *tenant).flat_map(|(position, decision)| {
-        let choices = decision.choices.iter();
-        choices.flat_map(move |choice| choice.transitions.iter().map(move |transition| (*position, choice, transition)))
-    })
+fn transitions<'a>(decisions: &'a Decisions, tenant: &Tenant) -> impl Iterator<Item = (&'a Choice, &'a Transition)> {
+    let of_tenant = decisions.iter().filter(move |(_, decision)| decision.tenant == *tenant);
+    let choices = of_tenant.flat_map(|(_, decision)| &decision.choices);
+    choices.flat_map(|choice| choice.transitions.iter().map(move |transition| (choice, transition)))
 }

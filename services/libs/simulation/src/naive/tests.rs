@@ -396,6 +396,9 @@ fn only_what_is_new_starts_an_instance() {
     assert_eq!(case.append_as(FIRES, MINUTE, 51, cart("c1", 1, &[])), []);
     // At one time the higher id is newer.
     assert_eq!(told(&case.append_as(FIRES, MINUTE, 52, cart("c1", 1, &[])))[0], "started");
+    case.append_as(FIRES, 0, 60, checkout("k1", &[]));
+    case.tick(2 * FIRES);
+    assert_eq!(case.append_as(2 * FIRES, 0, 60, checkout("k1", &[])), []);
 }
 
 #[test]
@@ -432,8 +435,9 @@ fn an_edit_moves_the_wakeup_and_writes_nothing_before() {
 fn a_repeat_can_only_make_a_cart_quiet_earlier() {
     let mut case = Case::on();
     case.append_as(MINUTE, 0, 50, cart("c1", 1, &[email(1)]));
-    case.append_as(HOUR, 0, 50, cart("c1", 1, &[email(1)]));
+    // The broker's clock was set back.
     case.append_as(0, 0, 50, cart("c1", 1, &[email(1)]));
+    case.append_as(HOUR, 0, 50, cart("c1", 1, &[email(1)]));
     let decisions = case.tick(FIRES + HOUR);
     assert_eq!(feature(&decisions, "quiet_ms"), Some((FIRES + HOUR) as f64));
 }
@@ -452,8 +456,8 @@ fn a_checkout_without_a_cart_stands_for_itself() {
 fn a_cart_known_by_its_checkout_alone_is_told_by_its_newest_version() {
     let mut case = Case::on();
     let names = [key(EntityKind::Cart, "c1"), email(1)];
-    case.append_as(0, 5, 50, checkout("k2", &names));
-    let mut older = checkout_of("k1", &names);
+    case.append_as(0, 5, 50, checkout("k1", &names));
+    let mut older = checkout_of("k2", &names);
     older.lines = lines(3);
     case.append_as(MINUTE, 0, 51, Body::CheckoutUpdated(older));
     let sent = case.tick(FIRES);
@@ -556,8 +560,9 @@ fn of_two_addresses_of_one_fact_the_higher_identifier_is_used() {
 
 #[test]
 fn rules_speak_in_their_order() {
+    type Objection = fn(&mut Case);
     // Each case adds what an earlier rule objects to.
-    let steps: [(&str, fn(&mut Case)); 7] = [
+    let steps: [(&str, Objection); 7] = [
         ("no_contact", |_| {}),
         ("no_binding", |case| case.bind(None)),
         ("open_ticket", |case| drop(case.append(0, ticket(TicketStatus::Open, &[key(EntityKind::Cart, "c1")])))),
@@ -662,6 +667,52 @@ fn the_cap_counts_windows_of_commands() {
     let opens = 7 * DAY + FIRES;
     assert!(commands(&case.tick(opens + 5 * MINUTE - 1)).is_empty());
     assert_eq!(commands(&case.tick(opens + 5 * MINUTE)).len(), 1);
+}
+
+#[test]
+fn a_place_opens_when_its_window_has_passed() {
+    let mut case = Case::on();
+    case.set("cart-recovery.lateness_minutes", 0);
+    for id in ["k1", "k2"] {
+        case.append(0, checkout(id, &[email(1)]));
+    }
+    assert_eq!(commands(&case.tick(FIRES)).len(), 1);
+    assert_eq!(commands(&case.tick(FIRES + DAY)).len(), 1);
+}
+
+#[test]
+fn a_lower_limit_waits_until_few_enough_are_left() {
+    let mut case = Case::on();
+    case.set("cap.promotional.per_day", 5);
+    case.append(0, checkout("k1", &[email(1)]));
+    case.tick(FIRES);
+    case.append(FIRES, checkout("k2", &[email(1)]));
+    case.tick(2 * FIRES);
+    case.set("cap.promotional.per_day", 1);
+    case.append(2 * FIRES, checkout("k3", &[email(1)]));
+    // The second one's window ends last; a week's three places would not hold it back.
+    assert_eq!(told(&case.tick(3 * FIRES))[2], "deferred cap 1690");
+    // With both caps full, the later of the two counts.
+    case.set("cart-recovery.expire_hours", 1_000);
+    case.set("cap.promotional.per_week", 1);
+    case.append(3 * FIRES, checkout("k4", &[email(1)]));
+    assert_eq!(told(&case.tick(4 * FIRES))[2], "deferred cap 10330");
+}
+
+#[test]
+fn a_cart_expires_after_its_last_hour_not_with_it() {
+    for (at, reason) in [(3 * HOUR, ""), (3 * HOUR + 1, "expired")] {
+        let mut case = Case::on();
+        case.quiet_cart();
+        case.set("cart-recovery.expire_hours", 3);
+        case.tick(at);
+        assert_eq!(case.reasons().concat(), reason);
+    }
+    let mut case = Case::on();
+    case.quiet_cart();
+    case.switch(0, "all", true);
+    case.set("cart-recovery.expire_hours", 4);
+    assert_eq!(told(&case.tick(3 * HOUR))[2], "deferred stopped 240");
 }
 
 #[test]
@@ -847,18 +898,23 @@ fn a_hole_holds_until_the_retry_horizon_has_passed() {
 
 #[test]
 fn a_reconciliation_covers_the_hole() {
-    let closed = |connection: Option<&str>, until| {
+    let closed = |of: &str, connection: Option<&str>, until| {
         let connection = connection.map(connection_name);
-        Body::GapClosed(GapClosed { vendor: vendor("shopify"), connection, until: time(until) })
+        Body::GapClosed(GapClosed { vendor: vendor(of), connection, until: time(until) })
     };
-    for (connection, until, fires) in
-        [(None, FIRES, true), (Some("shop"), FIRES, true), (Some("other"), FIRES, false), (None, FIRES - 1, false)]
-    {
+    for (of, connection, until, fires) in [
+        ("shopify", None, FIRES, true),
+        ("shopify", Some("shop"), FIRES, true),
+        ("shopify", Some("other"), FIRES, false),
+        ("gorgias", None, FIRES, false),
+        ("shopify", None, FIRES - 1, false),
+    ] {
         let mut case = Case::on();
         case.connection("shop", "shopify", Intake::Webhook, true);
         case.quiet_cart();
         assert_eq!(case.append(FIRES, alive(&["shopify"])), []);
-        assert_eq!(case.append(FIRES, closed(connection, until)).len(), usize::from(fires), "{connection:?} {until}");
+        let decisions = case.append(FIRES, closed(of, connection, until));
+        assert_eq!(decisions.len(), usize::from(fires), "{of} {connection:?} {until}");
     }
 }
 
@@ -882,10 +938,23 @@ fn history_shows_nobody_is_there() {
     let mut case = Case::on();
     case.connection("shop", "shopify", Intake::Webhook, true);
     case.quiet_cart();
+    let silent_since = FIRES - MINUTE - 1;
+    case.append(silent_since, alive(&["shopify"]));
+    let covered = GapClosed { vendor: vendor("shopify"), connection: None, until: time(silent_since) };
+    case.append(silent_since, Body::GapClosed(covered));
     case.arrival = Arrival::Backfill;
-    let closed = GapClosed { vendor: vendor("shopify"), connection: None, until: time(FIRES - HOUR) };
-    case.append(FIRES, Body::GapClosed(closed));
-    assert_eq!(case.append(FIRES, order("o1", &[email(9)])), []);
+    case.append(FIRES - 1, order("o1", &[email(9)]));
+    assert_eq!(case.tick(FIRES), []);
+}
+
+#[test]
+fn an_inactive_connection_is_no_source() {
+    let mut case = Case::on();
+    case.connection("shop", "shopify", Intake::Webhook, false);
+    case.quiet_cart();
+    // What an older version of it said does not count.
+    case.append(0, connection("shop", "shopify", Intake::Webhook, true, 0));
+    assert_eq!(case.tick(FIRES).len(), 1);
 }
 
 #[test]
@@ -894,14 +963,18 @@ fn a_polled_connection_has_the_gaps_it_was_told() {
     case.connection("poll", "gorgias", Intake::Poll, true);
     case.quiet_cart();
     let (connection, of) = (Some(connection_name("poll")), vendor("gorgias"));
+    let other = GapClosed { vendor: of.clone(), connection: Some(connection_name("other")), until: time(0) };
+    case.append(0, Body::GapClosed(other.clone()));
+    assert_eq!(case.append(0, checkout("k2", &[])).len(), 1);
     let opened = GapOpened { vendor: of.clone(), connection: connection.clone(), from: time(0) };
     case.append(0, Body::GapOpened(opened));
     assert_eq!(case.tick(FIRES), []);
     // Closing the vendor's gap does not close the connection's.
     let whole = GapClosed { vendor: of.clone(), connection: None, until: time(FIRES) };
     assert_eq!(case.append(FIRES, Body::GapClosed(whole)), []);
+    assert_eq!(case.append(FIRES, Body::GapClosed(other)), []);
     let own = GapClosed { vendor: of, connection, until: time(0) };
-    assert_eq!(case.append(FIRES, Body::GapClosed(own)).len(), 1);
+    assert_eq!(case.append(FIRES, Body::GapClosed(own)).len(), 2);
 }
 
 #[test]
@@ -942,7 +1015,6 @@ fn time_is_stretched_on_a_dev_lineage_only() {
             case.append(0, Body::LineageOpened(LineageOpened { lineage, kind }));
         }
         case.quiet_cart();
-        // The leap holds for the record that brings it, at its own append time.
         let leap = ClockAdjusted { speed_permille: 10_000, skip_ms: HOUR };
         assert_eq!(case.append(MINUTE, Body::ClockAdjusted(leap)), []);
         // 61 minutes, and ten for each one: 125 are reached 6.4 minutes later.
@@ -953,10 +1025,20 @@ fn time_is_stretched_on_a_dev_lineage_only() {
             // A negative leap is none, and speed is never 0.
             let slow = ClockAdjusted { speed_permille: 0, skip_ms: -HOUR };
             case.append(MINUTE + 6 * MINUTE + 24_000, Body::ClockAdjusted(slow));
-            case.append(10 * HOUR, cart("c2", 1, &[]));
-            assert!(case.decided[0].1.watermark < time(FIRES + MINUTE));
+            case.append(MINUTE + 6 * MINUTE + 25_000, cart("c2", 1, &[]));
+            assert_eq!(case.decided[0].1.watermark, time(FIRES + 1));
         }
     }
+}
+
+#[test]
+fn a_leap_holds_for_the_record_that_brings_it() {
+    let mut case = Case::on();
+    let lineage = LineageOpened { lineage: Lineage::from_bytes([1; 16]), kind: LineageKind::Dev };
+    case.append(0, Body::LineageOpened(lineage));
+    case.quiet_cart();
+    let leap = ClockAdjusted { speed_permille: 1_000, skip_ms: FIRES - 1 };
+    assert_eq!(case.append(1, Body::ClockAdjusted(leap)).len(), 1);
 }
 
 #[test]
@@ -969,10 +1051,19 @@ fn a_deleted_checkout_still_stands_for_its_cart() {
 }
 
 #[test]
-fn tenants_share_no_customer() {
+fn tenants_share_no_customer_and_no_cap() {
     let mut case = Case::on();
     case.quiet_cart();
     case.tenant = tenant("other");
+    case.lifecycle(Lifecycle::On, 0);
+    case.connection("mail", "klaviyo", Intake::None, true);
+    case.bind(Some("mail"));
     case.append(0, order("o1", &[email(1)]));
-    assert_eq!(commands(&case.tick(FIRES)).len(), 1);
+    // Made after that order.
+    case.append_as(0, 0, 240, checkout("k1", &[key(EntityKind::Cart, "c1"), email(2)]));
+    case.append_as(0, 0, 241, ticket(TicketStatus::Closed, &[email(2)]));
+    assert_eq!(commands(&case.tick(FIRES)).len(), 2);
+    // The first tenant's slot at an identifier is none of the second one's.
+    case.append(FIRES, checkout("k2", &[email(1), email(3)]));
+    assert_eq!(feature(&case.tick(2 * FIRES), "promotional_slots"), Some(0.0));
 }
