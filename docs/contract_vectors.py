@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prints the vectors of the id recipes and of the identifiers' hashes, from the
 recipes of docs/CONTRACT.md alone, so that the tests don't check the code against
-itself. Run it with no arguments; the tests hold what it prints."""
+itself. Run it with no arguments; the tests hold what it prints. The vectors of
+sealed fields need the package `cryptography` on OpenSSL 3.2 or later."""
 
 import hashlib
 import hmac
@@ -63,3 +64,13 @@ for name, value in {
     "VECTOR_PHONE": identifier(b"phone", b"+4915112345678"),
 }.items():
     print(name, value)
+
+try:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+except ImportError:
+    print("VECTOR_SEALED left out: it needs the package cryptography")
+else:
+    origin = b"fact-id-00000001"
+    for name, field, plaintext in [("VECTOR_SEALED", b"email", b"ada@example.com"), ("VECTOR_SEALED_EMPTY", b"phone", b"")]:
+        nonce = h("nonce", origin, field)[:12]
+        print(name, AESGCMSIV(bytes(range(32))).encrypt(nonce, plaintext, origin + field).hex())

@@ -17,7 +17,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("log-embedded", &["domain", "ports"]),
     ("log-kafka", &["domain", "ports"]),
     ("store", &["domain", "ports"]),
+    ("telemetry", &[]),
+    ("vault", &["domain", "ports", "wire"]),
     ("orchestrator", &["domain", "engine", "ports", "wire"]),
+    // Vendors know nothing of whom they talk to.
+    ("sandbox", &[]),
     ("simulation", &["domain", "engine", "orchestrator", "ports", "wire"]),
 ];
 
@@ -28,6 +32,7 @@ const CONTAINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["log-embedded"]),
     ("sled", &["store"]),
     ("prost", &["wire"]),
+    ("prometheus-client", &["telemetry"]),
     ("reqwest", &["egress"]),
 ];
 

@@ -88,6 +88,7 @@ impl std::error::Error for LogError {}
 
 pub trait EventLog: Send + Sync {
     /// Committed records from `from` on, without waiting; none is no error.
+    /// Reading gets at least as far as an end that `bounds` told before.
     ///
     /// # Errors
     ///

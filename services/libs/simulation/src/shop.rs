@@ -162,7 +162,7 @@ pub fn activation(tenant: &Tenant, lifecycle: Lifecycle, version: u64, at: Times
         workflow: Name::fixed("cart-recovery"),
         definition: DefinitionHash([0; 32]),
         lifecycle,
-        canary_percent: 0,
+        canary_percent: 50,
         version,
     });
     set_up_fact(tenant, &format!("{tenant}/definition/cart-recovery"), version, at, body)
@@ -326,6 +326,15 @@ pub fn day(rng: &mut Rng, tenant: &Tenant, shape: Shape, start: Timestamp) -> Ve
                 let closed_at = opened_at + rng.i64(MINUTE..HOUR);
                 facts.push(ticket(tenant, customer, TicketStatus::Closed, opened_at, closed_at));
             }
+        }
+    }
+    if rng.u32(0..4) == 0 {
+        // An operator changes their mind, and perhaps changes it back.
+        for version in 2..rng.u64(3..6) {
+            let lifecycles = [Lifecycle::Off, Lifecycle::Observe, Lifecycle::Shadow, Lifecycle::Canary, Lifecycle::On];
+            let lifecycle = *rng.choice(&lifecycles).unwrap_or(&Lifecycle::On);
+            let at = start + rng.i64(0..shape.hours * HOUR);
+            facts.push(activation(tenant, lifecycle, version, at));
         }
     }
     facts.into_iter().map(|fact| Happening { at: fact.fact.occurred_at, fact }).collect()

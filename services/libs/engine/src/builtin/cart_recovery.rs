@@ -265,7 +265,7 @@ fn look_again(
     if situation.watermark > expires_at {
         return Ok(suppressed(considered, "expired"));
     }
-    if situation.lifecycle == Lifecycle::Off || situation.lifecycle == Lifecycle::Shadow {
+    if situation.lifecycle != Lifecycle::On {
         return Ok(suppressed(considered, "shadow"));
     }
     if customer.held_out.contains(WORKFLOW) {

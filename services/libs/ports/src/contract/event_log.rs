@@ -1,6 +1,6 @@
 //! What every `EventLog` must do, whatever it is built on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tradewind_domain::Vendor;
 
@@ -20,6 +20,11 @@ pub trait EventLogHarness {
     /// Deletes the records before `offset`, as retention would. Returns where
     /// the topic starts then, which may be earlier.
     fn retain_from(&mut self, at: &TopicPartition, offset: u64) -> u64;
+
+    /// How long after it was reported a record may take to show to readers.
+    fn shows_within(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 const WHOLE: ReadLimit = ReadLimit { records: 10_000, bytes: 64 << 20 };
@@ -53,19 +58,38 @@ fn append(log: &dyn EventLog, at: &TopicPartition, names: &[&str]) -> Vec<u64> {
     log.append(at, names.iter().map(|name| record(name)).collect()).expect("append")
 }
 
-/// Reads to the end, in as many reads as it takes.
-fn read_all(log: &dyn EventLog, at: &TopicPartition, from: u64, limit: ReadLimit) -> Vec<Record> {
+/// Reads to the end, in as many reads as it takes. An end with fewer records than are due is read
+/// again for as long as records may take to show.
+fn read_all(log: &dyn EventLog, at: &TopicPartition, from: u64, limit: ReadLimit, due: Due) -> Vec<Record> {
+    let begun = Instant::now();
     let mut records = Vec::new();
     let mut next = from;
     loop {
         let batch = log.read(at, next, limit).expect("read");
         assert!(batch.next >= next, "expected to read on from {next} or later, got {}", batch.next);
-        if batch.records.is_empty() && batch.next == next {
-            return records;
-        }
+        let is_end = batch.records.is_empty() && batch.next == next;
         next = batch.next;
         records.extend(batch.records);
+        let left = due.within.saturating_sub(begun.elapsed());
+        if is_end && (records.len() >= due.records || left.is_zero()) {
+            return records;
+        }
+        if is_end {
+            log.wait(at, next, left).expect("wait");
+        }
     }
+}
+
+/// How many records are there to be read, and how long they may take to show.
+#[derive(Clone, Copy)]
+struct Due {
+    records: usize,
+    within: Duration,
+}
+
+/// What a partition holds from its start, with as many records as are expected.
+fn shown(log: &dyn EventLog, at: &TopicPartition, records: usize, within: Duration) -> Vec<String> {
+    texts(&read_all(log, at, 0, WHOLE, Due { records, within }))
 }
 
 fn commit(log: &dyn EventLog, writer: &str, writes: &[(TopicPartition, &str)]) {
@@ -108,12 +132,13 @@ pub fn check_event_log(mut fresh: impl FnMut() -> Box<dyn EventLogHarness>) {
 }
 
 fn records_keep_their_order(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let names: Vec<String> = (0..500).map(|number| format!("fact {number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut offsets = append(log.as_ref(), &events(), &names[..200]);
     offsets.extend(append(log.as_ref(), &events(), &names[200..]));
-    let records = read_all(log.as_ref(), &events(), 0, WHOLE);
+    let records = read_all(log.as_ref(), &events(), 0, WHOLE, Due { records: 500, within });
     assert_eq!(texts(&records), names);
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), offsets);
     assert!(offsets.is_sorted_by(|a, b| a < b));
@@ -122,22 +147,24 @@ fn records_keep_their_order(harness: &mut dyn EventLogHarness) {
 
     let tombstone = NewRecord { value: None, ..record("gone") };
     let offset = log.append(&events(), vec![tombstone]).expect("append")[0];
-    let batch = log.read(&events(), offset, WHOLE).expect("read");
-    assert_eq!(batch.records[0].value, None);
+    let records = read_all(log.as_ref(), &events(), offset, WHOLE, Due { records: 1, within });
+    assert_eq!(records[0].value, None);
 }
 
 fn partitions_are_apart(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     append(log.as_ref(), &events(), &["a"]);
     append(log.as_ref(), &Topic::Events.partition(1), &["b"]);
     append(log.as_ref(), &Topic::DeadLetter.partition(0), &["c"]);
-    assert_eq!(texts(&read_all(log.as_ref(), &events(), 0, WHOLE)), ["a"]);
-    assert_eq!(texts(&read_all(log.as_ref(), &Topic::Events.partition(1), 0, WHOLE)), ["b"]);
-    assert_eq!(texts(&read_all(log.as_ref(), &Topic::DeadLetter.partition(0), 0, WHOLE)), ["c"]);
-    assert!(read_all(log.as_ref(), &decisions(), 0, WHOLE).is_empty());
+    assert_eq!(shown(log.as_ref(), &events(), 1, within), ["a"]);
+    assert_eq!(shown(log.as_ref(), &Topic::Events.partition(1), 1, within), ["b"]);
+    assert_eq!(shown(log.as_ref(), &Topic::DeadLetter.partition(0), 1, within), ["c"]);
+    assert!(shown(log.as_ref(), &decisions(), 0, within).is_empty());
 }
 
 fn a_read_starts_at_its_offset(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let offsets = append(log.as_ref(), &events(), &["a", "b", "c", "d"]);
     let from = |offset, limit| texts(&log.read(&events(), offset, limit).expect("read").records);
@@ -151,10 +178,11 @@ fn a_read_starts_at_its_offset(harness: &mut dyn EventLogHarness) {
     let behind = log.read(&events(), bounds.end, WHOLE).expect("read");
     assert_eq!((behind.records.len(), behind.next), (0, bounds.end));
     let tiny = ReadLimit { records: 1, bytes: 1 << 20 };
-    assert_eq!(texts(&read_all(log.as_ref(), &events(), 0, tiny)), ["a", "b", "c", "d"]);
+    assert_eq!(texts(&read_all(log.as_ref(), &events(), 0, tiny, Due { records: 4, within })), ["a", "b", "c", "d"]);
 }
 
 fn what_was_acknowledged_survives_a_crash(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     for round in 0..5 {
         let log = harness.open();
         append(log.as_ref(), &events(), &[&format!("fact {round}")]);
@@ -164,11 +192,12 @@ fn what_was_acknowledged_survives_a_crash(harness: &mut dyn EventLogHarness) {
     }
     let log = harness.open();
     let expected = |word: &str| (0..5).map(|round| format!("{word} {round}")).collect::<Vec<_>>();
-    assert_eq!(texts(&read_all(log.as_ref(), &events(), 0, WHOLE)), expected("fact"));
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), expected("decision"));
+    assert_eq!(shown(log.as_ref(), &events(), 5, within), expected("fact"));
+    assert_eq!(shown(log.as_ref(), &decisions(), 5, within), expected("decision"));
 }
 
 fn a_transaction_is_all_or_none(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let mut writer = log.writer("owner-0").expect("a writer");
     writer.begin().expect("begin");
@@ -177,19 +206,20 @@ fn a_transaction_is_all_or_none(harness: &mut dyn EventLogHarness) {
     writer.send(&commands(), record("command")).expect("send");
     writer.acknowledge().expect("acknowledge");
     for at in [decisions(), commands()] {
-        assert!(read_all(log.as_ref(), &at, 0, WHOLE).is_empty(), "{at} shows what is not committed");
+        assert!(shown(log.as_ref(), &at, 0, within).is_empty(), "{at} shows what is not committed");
     }
     writer.commit().expect("commit");
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), ["decision"]);
-    assert_eq!(texts(&read_all(log.as_ref(), &commands(), 0, WHOLE)), ["command"]);
+    assert_eq!(shown(log.as_ref(), &decisions(), 1, within), ["decision"]);
+    assert_eq!(shown(log.as_ref(), &commands(), 1, within), ["command"]);
     writer.begin().expect("the same writer begins again");
     writer.send(&decisions(), record("second")).expect("send");
     writer.acknowledge().expect("acknowledge");
     writer.commit().expect("commit");
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), ["decision", "second"]);
+    assert_eq!(shown(log.as_ref(), &decisions(), 2, within), ["decision", "second"]);
 }
 
 fn an_open_transaction_is_never_seen(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let mut writer = log.writer("owner-0").expect("a writer");
     writer.begin().expect("begin");
@@ -200,10 +230,11 @@ fn an_open_transaction_is_never_seen(harness: &mut dyn EventLogHarness) {
     harness.crash();
     let log = harness.open();
     commit(log.as_ref(), "owner-0", &[(decisions(), "kept")]);
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), ["kept"]);
+    assert_eq!(shown(log.as_ref(), &decisions(), 1, within), ["kept"]);
 }
 
 fn a_new_writer_settles_what_was_open(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let mut first = log.writer("owner-0").expect("a writer");
     first.begin().expect("begin");
@@ -214,11 +245,12 @@ fn a_new_writer_settles_what_was_open(harness: &mut dyn EventLogHarness) {
     second.send(&decisions(), record("kept")).expect("send");
     second.acknowledge().expect("acknowledge");
     second.commit().expect("commit");
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), ["kept"]);
+    assert_eq!(shown(log.as_ref(), &decisions(), 1, within), ["kept"]);
     assert!(first.commit().is_err(), "a fenced writer committed");
 }
 
 fn a_second_writer_fences_the_first(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let mut first = log.writer("owner-0").expect("a writer");
     let _second = log.writer("owner-0").expect("a writer");
@@ -230,10 +262,11 @@ fn a_second_writer_fences_the_first(harness: &mut dyn EventLogHarness) {
     };
     let refusal = attempt();
     assert!(matches!(refusal, Err(LogError::Fenced)), "expected the first writer to be fenced, got {refusal:?}");
-    assert!(read_all(log.as_ref(), &decisions(), 0, WHOLE).is_empty());
+    assert!(shown(log.as_ref(), &decisions(), 0, within).is_empty());
 }
 
 fn other_writers_go_on(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let mut first = log.writer("owner-0").expect("a writer");
     let _other = log.writer("owner-1").expect("a writer");
@@ -241,10 +274,11 @@ fn other_writers_go_on(harness: &mut dyn EventLogHarness) {
     first.send(&decisions(), record("kept")).expect("send");
     first.acknowledge().expect("acknowledge");
     first.commit().expect("commit");
-    assert_eq!(texts(&read_all(log.as_ref(), &decisions(), 0, WHOLE)), ["kept"]);
+    assert_eq!(shown(log.as_ref(), &decisions(), 1, within), ["kept"]);
 }
 
 fn reading_goes_on_over_gaps(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     for number in 0..3 {
         commit(log.as_ref(), "owner-0", &[(decisions(), &format!("kept {number}"))]);
@@ -254,15 +288,18 @@ fn reading_goes_on_over_gaps(harness: &mut dyn EventLogHarness) {
         writer.acknowledge().expect("acknowledge");
     }
     commit(log.as_ref(), "owner-0", &[(decisions(), "last")]);
-    let records = read_all(log.as_ref(), &decisions(), 0, ReadLimit { records: 1, bytes: 1 << 20 });
+    let one_by_one = ReadLimit { records: 1, bytes: 1 << 20 };
+    let records = read_all(log.as_ref(), &decisions(), 0, one_by_one, Due { records: 4, within });
     assert_eq!(texts(&records), ["kept 0", "kept 1", "kept 2", "last"]);
     let end = log.bounds(&decisions()).expect("bounds").end;
     assert!(end > records[3].offset);
     let batch = log.read(&decisions(), records[3].offset + 1, WHOLE).expect("read");
     assert!(batch.records.is_empty());
+    assert_eq!(batch.next, end, "reading stopped before an end that was told");
 }
 
 fn retention_is_detected(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     let offsets = append(log.as_ref(), &commands(), &["a", "b", "c", "d"]);
     drop(log);
@@ -275,15 +312,17 @@ fn retention_is_detected(harness: &mut dyn EventLogHarness) {
         Err(LogError::Lost { asked, start: from, .. }) => assert_eq!((asked, from), (offsets[0], start)),
         other => panic!("expected to be told that records are lost, got {other:?}"),
     }
-    assert_eq!(texts(&read_all(log.as_ref(), &commands(), offsets[2], WHOLE)), ["c", "d"]);
+    assert_eq!(texts(&read_all(log.as_ref(), &commands(), offsets[2], WHOLE, Due { records: 2, within })), ["c", "d"]);
 }
 
 fn append_time_never_runs_back(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
     let log = harness.open();
     for _ in 0..20 {
         append(log.as_ref(), &events(), &["a"]);
     }
-    let records = read_all(log.as_ref(), &events(), 0, WHOLE);
+    let records = read_all(log.as_ref(), &events(), 0, WHOLE, Due { records: 20, within });
+    assert_eq!(records.len(), 20);
     assert!(records.is_sorted_by_key(|record| record.appended_at));
 }
 

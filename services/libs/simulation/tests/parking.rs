@@ -1,0 +1,189 @@
+//! Our own code fails in one step: that step alone is dropped, the decision says
+//! so, and everything else goes on.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use tradewind_domain::{
+    Arrival, Body, Decision, DefinitionHash, EntityKey, Fact, FactUnparked, InstanceUnparked, Name, Parked, Timestamp,
+    Transition,
+};
+use tradewind_engine::cart_recovery::CartRecovery;
+use tradewind_engine::leaf::{EntityLeaf, InstanceLeaf};
+use tradewind_engine::{Cause, Considered, Folding, Rules, Situation, View, Workflow};
+use tradewind_ports::{EventLog, StoreError, Topic};
+use tradewind_simulation::shop::{self, HOUR, MINUTE, Shape};
+use tradewind_simulation::{Broker, Deployment, Faults, Pace, ProcessId, START, StoreFate, lineage, read};
+use tradewind_wire::record::{self, NewFact};
+
+const SHAPE: Shape = Shape { customers: 1, tenants: 1, hours: 1, quiet_minutes: 10, holdout_percent: 0 };
+const POISON: &str = "poison";
+
+fn is_poison(entity: &EntityKey) -> bool {
+    entity.to_string().ends_with(POISON)
+}
+
+/// A release whose fold can't take one cart.
+fn fold_that_fails(leaf: &mut EntityLeaf, folding: &Folding<'_>) -> bool {
+    if let Body::CartUpdated(cart) = &folding.fact.body {
+        assert!(!is_poison(&cart.cart), "a cart this release can't fold");
+    }
+    (Rules::shipped().fold_about)(leaf, folding)
+}
+
+/// A release that can't decide on one cart once its time has come.
+#[derive(Debug)]
+struct DecidesBadly;
+
+impl Workflow for DecidesBadly {
+    fn name(&self) -> Name {
+        CartRecovery.name()
+    }
+
+    fn definition(&self) -> DefinitionHash {
+        CartRecovery.definition()
+    }
+
+    fn policy(&self) -> (Name, u32) {
+        CartRecovery.policy()
+    }
+
+    fn subject(&self, fact: &Fact, arrival: Arrival) -> Option<EntityKey> {
+        CartRecovery.subject(fact, arrival)
+    }
+
+    fn consider(
+        &self,
+        cause: Cause<'_>,
+        instance: &InstanceLeaf,
+        situation: &Situation<'_>,
+        view: &mut View<'_>,
+    ) -> Result<Considered, StoreError> {
+        let is_wakeup = matches!(cause, Cause::Wakeup(_));
+        assert!(!(is_wakeup && is_poison(&instance.subject)), "a cart this release can't decide on");
+        CartRecovery.consider(cause, instance, situation, view)
+    }
+}
+
+struct Shop {
+    broker: Arc<Broker>,
+    deployment: Deployment,
+}
+
+impl Shop {
+    fn open(rules: Rules) -> Shop {
+        let broker = Arc::new(Broker::new());
+        let deployment = deployment(&broker, rules);
+        let mut shop = Shop { broker, deployment };
+        shop.append(START, vec![lineage()]);
+        shop.append(START, shop::set_up(&shop::tenant(0), SHAPE, START));
+        shop.append(START, shop::close_down(&shop::tenant(0), START));
+        shop
+    }
+
+    /// Another release takes the same log and the same store over.
+    fn upgrade(&mut self, rules: Rules) {
+        let store = self.deployment.store.clone();
+        self.deployment = deployment(&self.broker, rules);
+        self.deployment.store = store;
+    }
+
+    fn append(&mut self, at: Timestamp, facts: Vec<NewFact>) {
+        self.broker.set_now(at);
+        let connector = self.broker.connect(ProcessId(99), &Faults::none());
+        let records = facts.iter().map(record::event).collect();
+        connector.append(&Topic::Events.partition(0), records).expect("no faults");
+    }
+
+    /// A cart with a checkout, so that somebody could be written to.
+    fn cart(&mut self, token: &str, customer: u32, at: Timestamp) {
+        let tenant = shop::tenant(0);
+        let cart = shop::cart(&tenant, token, at, at, 1);
+        let checkout = shop::checkout(&tenant, token, customer, 0, at, at);
+        self.append(at, vec![cart, checkout]);
+    }
+
+    /// Lets time pass, and the owner work until it rests.
+    fn pass(&mut self, until: Timestamp) -> Vec<Decision> {
+        let tick = Fact { occurred_at: until, body: Body::Tick };
+        let tick = shop::set_up_fact(&shop::tenant(0), "tick", 1, until, tick.body);
+        self.append(until, vec![tick]);
+        while self.deployment.turn().expect("nothing stops").is_none_or(|turned| turned.facts + turned.wakeups > 0) {}
+        let reading = read(&self.broker, &[shop::vendor("klaviyo")]).expect("a log that keeps the rules");
+        reading.decisions.into_iter().map(|read| read.value).collect()
+    }
+}
+
+fn deployment(broker: &Arc<Broker>, rules: Rules) -> Deployment {
+    Deployment::new(broker.clone(), Faults::none(), StoreFate::Kept, Pace::TIGHT, Arc::new(rules))
+}
+
+/// The carts whose customers were written to.
+fn reminded(decisions: &[Decision]) -> Vec<String> {
+    let choices = decisions.iter().flat_map(|decision| &decision.choices);
+    let is_reminder = |transition: &Transition| matches!(transition, Transition::CommandIssued { .. });
+    let reminded = choices.filter(|choice| choice.transitions.iter().any(is_reminder));
+    reminded.map(|choice| choice.subject.to_string().rsplit('/').next().unwrap_or_default().to_owned()).collect()
+}
+
+fn at(minutes: i64) -> Timestamp {
+    START + minutes * MINUTE
+}
+
+#[test]
+fn a_fact_that_cannot_be_folded_is_parked_and_folded_by_a_later_release() {
+    let mut shop = Shop::open(Rules { fold_about: fold_that_fails, ..Rules::shipped() });
+    shop.cart(POISON, 1, at(1));
+    shop.cart("sound", 2, at(1));
+    let decisions = shop.pass(at(60));
+    let parked: Vec<_> = decisions.iter().flat_map(|decision| &decision.parked).collect();
+    let [Parked::Fact(parked)] = parked.as_slice() else { panic!("expected one parked fact, got {parked:?}") };
+    assert_eq!(&*parked.reason, "a cart this release can't fold");
+    assert!(parked.entities.iter().any(is_poison));
+    assert_eq!(reminded(&decisions), ["sound"], "what the parked fact names waits for it");
+
+    shop.upgrade(Rules::shipped());
+    let records = shop.broker.records(&Topic::Events.partition(0));
+    let envelopes = records.iter().map(|stored| record::envelope(stored).expect("an event decodes"));
+    let envelope = envelopes.into_iter().find(|envelope| envelope.id == parked.fact).expect("the parked fact");
+    let unparked = FactUnparked { fact: parked.fact, envelope: Box::new(envelope), actor: Name::fixed("operator") };
+    let unparked = shop::set_up_fact(&shop::tenant(0), "unpark", 1, at(61), Body::FactUnparked(unparked));
+    shop.append(at(61), vec![unparked]);
+    assert_eq!(reminded(&shop.pass(at(180))), ["sound", POISON]);
+}
+
+/// A day after, nobody waits for the parked fact any more, and the decision says
+/// what it was made without.
+#[test]
+fn a_parked_fact_is_waited_for_four_hours() {
+    let mut shop = Shop::open(Rules { fold_about: fold_that_fails, ..Rules::shipped() });
+    shop.cart(POISON, 1, at(1));
+    let mut decisions = Vec::new();
+    for half_hour in 1..20 {
+        decisions = shop.pass(at(30 * half_hour));
+    }
+    let missing = |decision: &&Decision| decision.choices.iter().any(|choice| !choice.missing.is_empty());
+    let without = decisions.iter().find(missing).expect("a decision that says what was missing");
+    assert_eq!(without.choices[0].missing, [Name::fixed("parked_fact")]);
+    assert!(without.watermark.since(START) >= 4 * HOUR);
+}
+
+#[test]
+fn an_instance_that_cannot_be_decided_for_is_parked_and_goes_on_when_told() {
+    let broken = Rules { workflows: vec![Arc::new(DecidesBadly)], ..Rules::shipped() };
+    let mut shop = Shop::open(broken);
+    shop.cart(POISON, 1, at(1));
+    shop.cart("sound", 2, at(1));
+    let decisions = shop.pass(at(60));
+    let parked: Vec<_> = decisions.iter().flat_map(|decision| &decision.parked).collect();
+    let [Parked::Instance(parked)] = parked.as_slice() else { panic!("expected one parked instance, got {parked:?}") };
+    assert_eq!(&*parked.reason, "a cart this release can't decide on");
+    assert_eq!(reminded(&decisions), ["sound"]);
+
+    shop.upgrade(Rules::shipped());
+    let unparked = InstanceUnparked { instance: parked.instance, actor: Name::fixed("operator") };
+    let unparked = shop::set_up_fact(&shop::tenant(0), "unpark", 1, at(61), Body::InstanceUnparked(unparked));
+    shop.append(at(61), vec![unparked]);
+    assert_eq!(reminded(&shop.pass(at(62))), ["sound", POISON]);
+}
