@@ -1,0 +1,116 @@
+//! What the control plane says about those we act for, followed as it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tradewind_domain::{Command, ConnectionEntry, ConnectionName, DirectoryValue, Name, Tenant};
+use tradewind_ports::{EventLog, ReadLimit, Topic, TopicPartition};
+use tradewind_wire::directory;
+
+use crate::actuator::ActuatorError;
+
+const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
+
+/// The switch that stops everything.
+const ALL: &str = "all";
+
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    next: u64,
+    connections: BTreeMap<(Tenant, ConnectionName), ConnectionEntry>,
+    placements: BTreeMap<Tenant, u32>,
+    /// By the record's key: a tombstone names nothing else.
+    known: BTreeMap<Vec<u8>, Known>,
+    stopped: BTreeSet<(Tenant, Name)>,
+}
+
+#[derive(Clone, Debug)]
+enum Known {
+    Connection(Tenant, ConnectionName),
+    Tenant(Tenant),
+    Switch(Tenant, Name),
+}
+
+impl Directory {
+    /// Takes in what was written since.
+    pub(crate) fn follow(&mut self, log: &dyn EventLog) -> Result<(), ActuatorError> {
+        let at: TopicPartition = Topic::Directory.partition(0);
+        loop {
+            let batch = log.read(&at, self.next, BATCH)?;
+            let is_end = batch.records.is_empty() && batch.next == self.next;
+            for record in &batch.records {
+                let entry = directory::decode(record).map_err(|source| ActuatorError::Unreadable {
+                    at: at.clone(),
+                    offset: record.offset,
+                    source,
+                })?;
+                self.forget(&record.key);
+                if let Some(entry) = entry {
+                    self.learn(&record.key, entry.value);
+                }
+            }
+            self.next = batch.next;
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &[u8]) {
+        match self.known.remove(key) {
+            None => {}
+            Some(Known::Connection(tenant, connection)) => {
+                self.connections.remove(&(tenant, connection));
+            }
+            Some(Known::Tenant(tenant)) => {
+                self.placements.remove(&tenant);
+            }
+            Some(Known::Switch(tenant, scope)) => {
+                self.stopped.remove(&(tenant, scope));
+            }
+        }
+    }
+
+    fn learn(&mut self, key: &[u8], value: DirectoryValue) {
+        let known = match value {
+            DirectoryValue::Tenant(entry) => {
+                self.placements.insert(entry.tenant.clone(), entry.placement);
+                Known::Tenant(entry.tenant)
+            }
+            DirectoryValue::Connection(entry) => {
+                let known = (entry.tenant.clone(), entry.connection.clone());
+                self.connections.insert(known.clone(), entry);
+                Known::Connection(known.0, known.1)
+            }
+            DirectoryValue::Switch { tenant, switch } => {
+                if switch.stopped {
+                    self.stopped.insert((tenant.clone(), switch.scope.clone()));
+                }
+                Known::Switch(tenant, switch.scope)
+            }
+            DirectoryValue::Definition(_) | DirectoryValue::Format(_) | DirectoryValue::Owner(_) => return,
+        };
+        self.known.insert(key.to_vec(), known);
+    }
+
+    pub(crate) fn connection(&self, command: &Command) -> Option<&ConnectionEntry> {
+        self.connections.get(&(command.tenant.clone(), command.connection.clone()))
+    }
+
+    /// The epoch of the tenant's placement; 0 before it has one.
+    pub(crate) fn placement(&self, tenant: &Tenant) -> u32 {
+        self.placements.get(tenant).copied().unwrap_or(0)
+    }
+
+    /// A switch stops it: one of its tenant, or of the whole installation. A
+    /// command does not name its workflow, so a workflow's switch is obeyed where
+    /// commands are issued.
+    pub(crate) fn is_stopped(&self, command: &Command) -> bool {
+        let scopes = [ALL, command.body.capability().as_str(), command.connection.as_str()];
+        !self.stopped.is_empty()
+            && [&command.tenant, &Tenant::system()].into_iter().any(|tenant| {
+                scopes
+                    .iter()
+                    .any(|scope| Name::new(scope).is_ok_and(|scope| self.stopped.contains(&(tenant.clone(), scope))))
+            })
+    }
+}

@@ -1,0 +1,850 @@
+//! One command on its way: what to do next, given what was answered, what may
+//! have happened unseen, and the time. Nothing here does anything.
+//!
+//! The word for what is not known is *doubt*: a request that may have an effect
+//! left, or may have, and nothing told what became of it. The settle time counts
+//! from the last moment at which a byte of it may have left.
+
+use tradewind_domain::{Claimed, Command, CommandId, Name, OutcomeState, Timestamp, derive};
+use tradewind_egress::{Answer as Ending, LINGER, Unsent};
+use tradewind_vendors::{Answer, Answered, Effect, Next, OpenCommand, Operation, Outbound, Personal, Request, Verdict};
+
+use crate::clock::{Boot, Moment};
+
+/// How long a claim holds: an append, a name's address, a connection with TLS.
+pub(crate) const CLAIM_MS: i64 = 30_000;
+
+/// From a request's beginning to the last byte of its answer.
+pub(crate) const REQUEST_MS: i64 = 8_000;
+
+/// How far apart the clocks of two machines may be.
+const SKEW_MS: i64 = 60_000;
+
+/// No deadline is later than this after a command was issued.
+const DEADLINE_MS_MAX: i64 = 21 * 24 * 60 * 60 * 1_000;
+
+/// A command without a ledger entry that is first seen later than this after
+/// its deadline was told missing already.
+const MISSING_MS: i64 = 60 * 60 * 1_000;
+
+/// The first pause between two attempts, and the longest.
+const BACKOFF_MS: i64 = 1_000;
+const BACKOFF_MS_MAX: i64 = 10 * 60 * 1_000;
+
+/// A vendor's wish to be asked later is heard up to here.
+const RETRY_AFTER_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
+
+/// How soon a command that may not be sent now is looked at again: an operator
+/// who stops or resumes sees it within a second.
+const RECHECK_MS: i64 = 500;
+
+/// What holds for a command whatever happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub not_before: Timestamp,
+    /// Past it, nothing that may have an effect is sent.
+    pub deadline: Timestamp,
+    /// Longest time after which an effect that happened can still be invisible.
+    pub settle_ms: i64,
+}
+
+impl Terms {
+    #[must_use]
+    pub fn of(command: &Command, operation: Option<&Operation>) -> Terms {
+        Terms {
+            not_before: command.not_before,
+            deadline: command.deadline.min(command.issued_at + DEADLINE_MS_MAX),
+            settle_ms: operation.map_or(0, |operation| operation.settle_ms),
+        }
+    }
+}
+
+/// Whether a command may be carried out now.
+#[derive(Debug)]
+pub(crate) enum Gate<'a> {
+    Open(&'a OpenCommand<'a>),
+    /// Not now: a switch, a connection that is off, a secret that is missing.
+    Shut,
+    /// Never.
+    Barred(OutcomeState, &'static str),
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Step {
+    Wait(Boot),
+    /// As [`Step::Wait`]; the whole account waits.
+    Pause(Boot),
+    /// As [`Step::Wait`], because the gate is shut.
+    Hold(Boot),
+    /// Send a request without an effect.
+    Read {
+        step: u32,
+        request: Request,
+    },
+    /// Claim, then send, but not after `until`.
+    Claim {
+        step: u32,
+        request: Request,
+        until: Timestamp,
+        is_once: bool,
+    },
+    Conclude(Conclusion),
+}
+
+/// What became of the command, for good or for a person to say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Conclusion {
+    pub(crate) state: OutcomeState,
+    pub(crate) code: Name,
+    pub(crate) evidence: Option<Personal>,
+}
+
+impl Conclusion {
+    fn ours(state: OutcomeState, code: &'static str) -> Conclusion {
+        Conclusion { state, code: Name::fixed(code), evidence: None }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Errand {
+    command: CommandId,
+    terms: Terms,
+    /// Claims so far, over all processes.
+    attempt: u32,
+    first_claimed_at: Option<Timestamp>,
+    /// The last moment at which a byte of a request in doubt may have left.
+    doubt: Option<Boot>,
+    /// For the vendor's code; a request in doubt stands as `Lost`, once.
+    answers: Vec<Answered>,
+    /// About the newest answer, if it was received.
+    last: Option<Received>,
+    /// Nothing is done before.
+    rest_until: Boot,
+    /// Without progress, in a row.
+    failures: u32,
+    /// What the vendor said last, for whoever has to judge.
+    evidence: Option<Personal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    /// When its request was sent; `None` if that is not known.
+    sent_at: Option<Boot>,
+    is_read: bool,
+    status: u16,
+}
+
+impl Errand {
+    /// A command without a ledger entry, seen now for the first time. `None` if
+    /// it is too late for any outcome: it was told missing, and may have had an
+    /// outcome before its entry was forgotten.
+    pub(crate) fn fresh(command: CommandId, terms: Terms, now: Moment) -> Option<Errand> {
+        (now.wall <= terms.deadline + MISSING_MS).then(|| Errand {
+            command,
+            terms,
+            attempt: 0,
+            first_claimed_at: None,
+            doubt: None,
+            answers: Vec::new(),
+            last: None,
+            rest_until: Boot::default(),
+            failures: 0,
+            evidence: None,
+        })
+    }
+
+    /// A command that a predecessor claimed: it may still send until the claim
+    /// ends, counted from when we read it, and what it sent may be under way for
+    /// as long as a request takes.
+    pub(crate) fn taken_over(claimed: &Claimed, terms: Terms, read_at: Moment) -> Errand {
+        let claim_ends = read_at.boot + claimed.valid_ms;
+        Errand {
+            command: claimed.command,
+            terms,
+            attempt: claimed.attempt,
+            first_claimed_at: Some(claimed.first_claimed_at),
+            doubt: Some(claim_ends + REQUEST_MS + linger_ms()),
+            answers: vec![Answered { step: 0, at: read_at.wall, answer: Answer::Lost }],
+            last: None,
+            rest_until: claim_ends,
+            failures: 0,
+            evidence: None,
+        }
+    }
+
+    /// When it is to be looked at again.
+    pub(crate) fn rest_until(&self) -> Boot {
+        self.rest_until
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What can be said without asking anybody.
+    pub(crate) fn early(&self, now: Moment) -> Option<Step> {
+        if now.boot < self.rest_until {
+            return Some(Step::Wait(self.rest_until));
+        }
+        if self.doubt.is_none() && now.wall >= self.terms.deadline {
+            return Some(expired());
+        }
+        if self.attempt == 0 && now.wall < self.terms.not_before {
+            return Some(Step::Wait(now.boot_at(self.terms.not_before.min(self.terms.deadline))));
+        }
+        None
+    }
+
+    /// The whole choice, where [`Errand::early`] had nothing to say.
+    pub(crate) fn decide(&mut self, now: Moment, outbound: &Outbound, gate: &Gate<'_>) -> Step {
+        let open = match gate {
+            Gate::Barred(state, code) => {
+                return match self.doubt {
+                    None => Step::Conclude(Conclusion::ours(*state, code)),
+                    Some(since) => self.unresolved(now, since, code),
+                };
+            }
+            Gate::Shut => {
+                return match self.doubt {
+                    Some(since) if now.wall >= self.terms.deadline => self.unresolved(now, since, "deadline"),
+                    Some(_) | None => Step::Hold(self.before_deadline(now, now.boot + RECHECK_MS)),
+                };
+            }
+            Gate::Open(open) => *open,
+        };
+        match (outbound.next)(open, &self.answers) {
+            Next::Verdict(verdict) => self.judge(now, verdict),
+            Next::Request { step, effect: Effect::Read, request } => Step::Read { step, request },
+            Next::Request { step, effect: Effect::Once, request } => self.effect(now, step, request, None),
+            Next::Request { step, effect: Effect::Idempotent { key: _, lifetime_ms }, request } => {
+                self.effect(now, step, request, Some(lifetime_ms))
+            }
+        }
+    }
+
+    /// A request that may have an effect; `lifetime_ms` is its key's, if it has one.
+    fn effect(&mut self, now: Moment, step: u32, request: Request, lifetime_ms: Option<i64>) -> Step {
+        let is_late = now.wall >= self.terms.deadline;
+        let claim = |until| Step::Claim { step, request, until, is_once: lifetime_ms.is_none() };
+        let Some(since) = self.doubt else {
+            return if is_late { expired() } else { claim(self.terms.deadline) };
+        };
+        if let Some(Received { sent_at, is_read: true, .. }) = self.last {
+            if !self.is_settled(since, sent_at) {
+                // It may only be invisible: look again when it can't be.
+                self.back_to_doubt();
+                return self.rest(since + self.terms.settle_ms);
+            }
+            self.doubt = None;
+            return if is_late { expired() } else { claim(self.terms.deadline) };
+        }
+        let key_until = lifetime_ms
+            .zip(self.first_claimed_at)
+            .map(|(lifetime_ms, first_claimed_at)| first_claimed_at + lifetime_ms - self.terms.settle_ms - SKEW_MS);
+        match key_until {
+            Some(key_until) if now.wall < key_until && !is_late => claim(key_until.min(self.terms.deadline)),
+            Some(_) if !is_late => self.unresolved(now, since, "key_too_old"),
+            Some(_) | None => self.unresolved(now, since, "no_answer"),
+        }
+    }
+
+    fn judge(&mut self, now: Moment, verdict: Verdict) -> Step {
+        let Verdict { state, code, retry_at, evidence } = verdict;
+        let conclusion = Conclusion { state, code, evidence };
+        match state {
+            OutcomeState::Succeeded | OutcomeState::Accepted | OutcomeState::Compensated | OutcomeState::Resolved => {
+                Step::Conclude(conclusion)
+            }
+            OutcomeState::Rejected
+            | OutcomeState::Superseded
+            | OutcomeState::Cancelled
+            | OutcomeState::Expired
+            | OutcomeState::DeadLettered => self.refused(now, conclusion),
+            OutcomeState::Throttled => {
+                self.drop_answer();
+                Step::Pause(self.retry(now, retry_at))
+            }
+            OutcomeState::Failed | OutcomeState::Unknown => {
+                self.evidence = conclusion.evidence;
+                let is_no = |status| state == OutcomeState::Failed && is_refusal(status);
+                if self.last.is_none_or(|last| last.is_read || is_no(last.status)) {
+                    self.drop_answer();
+                } else {
+                    self.doubted(now, now.boot);
+                }
+                self.retry(now, retry_at);
+                Step::Wait(self.rest_until)
+            }
+            OutcomeState::Quarantined => {
+                let since = self.doubt.unwrap_or(now.boot);
+                self.doubt = Some(since);
+                if now.boot >= since + self.terms.settle_ms {
+                    Step::Conclude(conclusion)
+                } else {
+                    self.rest(since + self.terms.settle_ms)
+                }
+            }
+        }
+    }
+
+    /// A no. It is the end only if no earlier request can still say yes.
+    fn refused(&mut self, now: Moment, conclusion: Conclusion) -> Step {
+        let Some(since) = self.doubt else { return Step::Conclude(conclusion) };
+        match self.last {
+            Some(last) if self.is_settled(since, last.sent_at) => Step::Conclude(conclusion),
+            Some(_) => {
+                self.evidence = conclusion.evidence;
+                self.back_to_doubt();
+                self.rest(since + self.terms.settle_ms)
+            }
+            // Nobody was asked: that says nothing about what was sent before.
+            None => self.unresolved(now, since, "no_answer"),
+        }
+    }
+
+    /// A person has to tell; but not before nothing can happen any more.
+    fn unresolved(&mut self, now: Moment, since: Boot, code: &'static str) -> Step {
+        let settled = since + self.terms.settle_ms;
+        if now.boot < settled {
+            return self.rest(settled);
+        }
+        let evidence = self.evidence.take();
+        Step::Conclude(Conclusion { evidence, ..Conclusion::ours(OutcomeState::Quarantined, code) })
+    }
+
+    /// The claim to be made durable, counted from `now`.
+    pub(crate) fn claim(&mut self, now: Moment) -> Claimed {
+        self.attempt += 1;
+        let first_claimed_at = *self.first_claimed_at.get_or_insert(now.wall);
+        Claimed { command: self.command, attempt: self.attempt, valid_ms: CLAIM_MS, first_claimed_at }
+    }
+
+    /// A request ended; true if there is an answer to be judged.
+    pub(crate) fn ended(
+        &mut self,
+        now: Moment,
+        step: u32,
+        is_read: bool,
+        sent_at: Option<Boot>,
+        ending: Ending,
+    ) -> bool {
+        match ending {
+            Ending::Received { status, headers, body } => {
+                let answer = Answer::Received { status, headers, body };
+                self.answers.push(Answered { step, at: now.wall, answer });
+                self.last = Some(Received { sent_at, is_read, status });
+                self.rest_until = now.boot;
+                return true;
+            }
+            Ending::Unsent(Unsent::Withheld) => self.rest_until = now.boot,
+            Ending::Unsent(Unsent::Refused { .. } | Unsent::Unreachable { .. }) => {
+                self.retry(now, None);
+            }
+            Ending::Lost(_) => {
+                if !is_read {
+                    self.answers.push(Answered { step, at: now.wall, answer: Answer::Lost });
+                    self.doubted(now, now.boot + linger_ms());
+                }
+                self.retry(now, None);
+            }
+        }
+        false
+    }
+
+    /// The newest request may have had its effect; its last byte left at `last_byte` at the latest.
+    fn doubted(&mut self, now: Moment, last_byte: Boot) {
+        self.doubt = self.doubt.max(Some(last_byte));
+        if let Some(newest) = self.answers.last_mut() {
+            newest.answer = Answer::Lost;
+            newest.at = now.wall;
+        }
+        self.back_to_doubt();
+    }
+
+    /// The request of the newest answer is sent again, as if it had not been.
+    fn drop_answer(&mut self) {
+        if self.last.take().is_some() {
+            self.answers.pop();
+        }
+    }
+
+    /// Drops what was answered behind the first request in doubt: it is stale.
+    fn back_to_doubt(&mut self) {
+        let first = self.answers.iter().position(|answered| answered.answer == Answer::Lost);
+        self.answers.truncate(first.map_or(0, |first| first + 1));
+        self.last = None;
+    }
+
+    fn is_settled(&self, since: Boot, sent_at: Option<Boot>) -> bool {
+        sent_at.is_some_and(|sent_at| sent_at >= since + self.terms.settle_ms)
+    }
+
+    fn rest(&mut self, until: Boot) -> Step {
+        self.rest_until = until;
+        Step::Wait(until)
+    }
+
+    /// Rests until the vendor wishes to be asked again, or for ever longer.
+    /// Returns when that is, whatever this command's deadline.
+    fn retry(&mut self, now: Moment, retry_at: Option<Timestamp>) -> Boot {
+        self.failures += 1;
+        let pause_ms = match retry_at {
+            Some(retry_at) => retry_at.since(now.wall).clamp(0, RETRY_AFTER_MS_MAX),
+            None => backoff_ms(self.command, self.failures),
+        };
+        self.rest_until = self.before_deadline(now, now.boot + pause_ms);
+        now.boot + pause_ms
+    }
+
+    /// A deadline that is still ahead is not slept through.
+    fn before_deadline(&self, now: Moment, until: Boot) -> Boot {
+        let deadline = now.boot_at(self.terms.deadline);
+        if deadline > now.boot { until.min(deadline) } else { until }
+    }
+}
+
+fn linger_ms() -> i64 {
+    i64::try_from(LINGER.as_millis()).expect("a few seconds")
+}
+
+fn expired() -> Step {
+    Step::Conclude(Conclusion::ours(OutcomeState::Expired, "deadline"))
+}
+
+/// A status that says the request was not carried out. 408 says only that the
+/// server has waited long enough.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && status != 408
+}
+
+/// Doubles up to its cap; the upper half of it is drawn, from the command and
+/// the count alone.
+fn backoff_ms(command: CommandId, failures: u32) -> i64 {
+    let doubled = BACKOFF_MS << failures.saturating_sub(1).min(20);
+    let half = doubled.min(BACKOFF_MS_MAX) / 2;
+    let digest = derive("backoff", &[command.as_bytes(), &failures.to_be_bytes()]);
+    let drawn = i64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]));
+    half + drawn * half / i64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_domain::{
+        Account, Capability, Change, CommandBody, CommandClass, ConnectionName, DecisionId, EntityKey, EntityKind,
+        InstanceId, MessageSend, Tenant, Vendor,
+    };
+    use tradewind_egress::Loss;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const SETTLE: i64 = 2 * MINUTE;
+    const LIFETIME: i64 = 24 * HOUR;
+    const DEADLINE: i64 = 48 * HOUR;
+
+    const OPERATIONS: &[Operation] =
+        &[Operation { capability: Capability::MessageSend, settle_ms: SETTLE, limits: &[] }];
+
+    /// A vendor that recognises a key; its answer's body is the verdict's word.
+    const KEYED: Outbound = Outbound { operations: OPERATIONS, next: keyed };
+    /// A vendor that can be asked what it did.
+    const READABLE: Outbound = Outbound { operations: OPERATIONS, next: readable };
+    /// A vendor that can do neither.
+    const NEITHER: Outbound = Outbound { operations: OPERATIONS, next: neither };
+
+    fn request(effect: Effect) -> Next {
+        let method = tradewind_vendors::Method::Post;
+        let request = Request { method, path: "/".into(), headers: Vec::new(), body: b"x".to_vec() };
+        Next::Request { step: u32::from(effect == Effect::Read), effect, request }
+    }
+
+    fn judged(answered: &Answered) -> Option<Next> {
+        let Answer::Received { status, .. } = answered.answer else { return None };
+        let (state, retry_at) = match status {
+            202 => (OutcomeState::Succeeded, None),
+            429 => (OutcomeState::Throttled, Some(answered.at + 7 * SECOND)),
+            401 | 500 => (OutcomeState::Failed, None),
+            999 => (OutcomeState::Unknown, None),
+            _ => (OutcomeState::Rejected, None),
+        };
+        Some(Next::Verdict(Verdict { state, code: Name::fixed("told"), retry_at, evidence: None }))
+    }
+
+    fn keyed(command: &OpenCommand<'_>, answers: &[Answered]) -> Next {
+        let key = command.command.id.to_string().into();
+        answers.last().and_then(judged).unwrap_or_else(|| request(Effect::Idempotent { key, lifetime_ms: LIFETIME }))
+    }
+
+    fn readable(_: &OpenCommand<'_>, answers: &[Answered]) -> Next {
+        let Some(last) = answers.last() else { return request(Effect::Once) };
+        match (&last.answer, last.step) {
+            (Answer::Lost, _) => request(Effect::Read),
+            (Answer::Received { status: 404, .. }, 1) => request(Effect::Once),
+            (Answer::Received { .. }, _) => judged(last).expect("an answer that was received"),
+        }
+    }
+
+    fn neither(_: &OpenCommand<'_>, answers: &[Answered]) -> Next {
+        answers.last().and_then(judged).unwrap_or_else(|| request(Effect::Once))
+    }
+
+    fn command() -> Command {
+        let target = EntityKey::at_vendor(
+            EntityKind::Cart,
+            &Vendor::new("shopify").unwrap(),
+            &Account::new("demo.myshopify.com").unwrap(),
+            "1",
+        );
+        Command {
+            id: CommandId::from_bytes([7; 16]),
+            tenant: Tenant::new("demo").unwrap(),
+            connection: ConnectionName::new("mail").unwrap(),
+            vendor: Vendor::new("klaviyo").unwrap(),
+            account: Account::new("demo").unwrap(),
+            target: target.clone(),
+            change: Change::Relative,
+            class: CommandClass::Promotional,
+            issued_at: Timestamp::from_millis(0),
+            not_before: Timestamp::from_millis(0),
+            deadline: Timestamp::from_millis(DEADLINE),
+            instance: InstanceId::from_bytes([1; 16]),
+            decision: DecisionId::from_bytes([1; 16]),
+            causes: Vec::new(),
+            approval: None,
+            compensates: None,
+            contact: None,
+            body: CommandBody::MessageSend(MessageSend {
+                channel: Name::fixed("email"),
+                template: Name::fixed("cart"),
+                cart: target,
+                lines: Vec::new(),
+                total: None,
+                recovery_url: None,
+                first_name: None,
+            }),
+        }
+    }
+
+    /// Both clocks begin at the same moment here.
+    fn at(millis: i64) -> Moment {
+        Moment { boot: Boot(millis), wall: Timestamp::from_millis(millis) }
+    }
+
+    /// One errand and its vendor; each call says when it is made.
+    struct Case {
+        outbound: Outbound,
+        errand: Errand,
+        command: Command,
+    }
+
+    /// A step, shortly.
+    #[derive(Debug, PartialEq)]
+    enum Does {
+        Waits(i64),
+        Pauses(i64),
+        Holds,
+        Reads,
+        /// Until when it may be sent.
+        Claims(i64),
+        Ends(OutcomeState, String),
+    }
+    use Does::{Claims, Ends, Holds, Pauses, Reads, Waits};
+
+    fn ends(state: OutcomeState, code: &str) -> Does {
+        Ends(state, code.to_owned())
+    }
+
+    impl Case {
+        fn fresh(outbound: Outbound) -> Case {
+            let command = command();
+            let terms = Terms::of(&command, Some(&OPERATIONS[0]));
+            let errand = Errand::fresh(command.id, terms, at(0)).expect("it is in time");
+            Case { outbound, errand, command }
+        }
+
+        /// A claim of a predecessor that was first made at `first`, read at `read`.
+        fn taken_over(outbound: Outbound, first: i64, read: i64) -> Case {
+            let command = command();
+            let terms = Terms::of(&command, Some(&OPERATIONS[0]));
+            let claimed = Claimed {
+                command: command.id,
+                attempt: 1,
+                valid_ms: CLAIM_MS,
+                first_claimed_at: Timestamp::from_millis(first),
+            };
+            let errand = Errand::taken_over(&claimed, terms, at(read));
+            Case { outbound, errand, command }
+        }
+
+        fn gated(&mut self, millis: i64, gate: Option<Gate<'_>>) -> Does {
+            let open = OpenCommand { command: &self.command, contact: None, first_name: None, recovery_url: None };
+            let step = self
+                .errand
+                .early(at(millis))
+                .unwrap_or_else(|| self.errand.decide(at(millis), &self.outbound, &gate.unwrap_or(Gate::Open(&open))));
+            match step {
+                Step::Wait(until) => Waits(until.0),
+                Step::Pause(until) => Pauses(until.0),
+                Step::Hold(_) => Holds,
+                Step::Read { .. } => Reads,
+                Step::Claim { until, .. } => {
+                    self.errand.claim(at(millis));
+                    Claims(until.millis())
+                }
+                Step::Conclude(conclusion) => Ends(conclusion.state, conclusion.code.as_str().to_owned()),
+            }
+        }
+
+        fn does(&mut self, millis: i64) -> Does {
+            self.gated(millis, None)
+        }
+
+        /// A request sent at `sent` is answered at `millis`.
+        fn answered(&mut self, sent: i64, millis: i64, step: u32, status: u16) -> Does {
+            let ending = Ending::Received { status, headers: Vec::new(), body: Vec::new() };
+            assert!(self.errand.ended(at(millis), step, step == 1, Some(Boot(sent)), ending));
+            let open = OpenCommand { command: &self.command, contact: None, first_name: None, recovery_url: None };
+            match self.errand.decide(at(millis), &self.outbound, &Gate::Open(&open)) {
+                Step::Wait(until) => Waits(until.0),
+                Step::Pause(until) => Pauses(until.0),
+                Step::Hold(_) => Holds,
+                Step::Read { .. } => Reads,
+                Step::Claim { until, .. } => Claims(until.millis()),
+                Step::Conclude(conclusion) => Ends(conclusion.state, conclusion.code.as_str().to_owned()),
+            }
+        }
+
+        fn lost(&mut self, millis: i64, step: u32) {
+            let ending = Ending::Lost(Loss::Deadline);
+            assert!(!self.errand.ended(at(millis), step, step == 1, None, ending));
+        }
+    }
+
+    /// Until when something of a claim read at 0 may leave.
+    const CLAIM_LEAVES: i64 = CLAIM_MS + REQUEST_MS + 5 * SECOND;
+
+    #[test]
+    fn a_command_is_claimed_sent_and_done() {
+        for outbound in [KEYED, READABLE, NEITHER] {
+            let mut case = Case::fresh(outbound);
+            assert_eq!(case.does(0), Claims(DEADLINE));
+            assert_eq!(case.answered(10, 90, 0, 202), ends(OutcomeState::Succeeded, "told"));
+        }
+    }
+
+    /// Counterexample D: A claims, B reads the claim, A sends at the last moment
+    /// and the vendor applies it later still.
+    #[test]
+    fn settling_counts_from_the_end_of_a_predecessors_claim() {
+        let mut case = Case::taken_over(READABLE, 0, 0);
+        assert_eq!(case.does(1), Waits(CLAIM_MS));
+        assert_eq!(case.does(CLAIM_MS), Reads);
+        // Settled from when the claim was read, not from when its last byte may have left.
+        let early = SETTLE + CLAIM_MS;
+        assert_eq!(case.answered(early, early + 50, 1, 404), Waits(CLAIM_LEAVES + SETTLE));
+        assert_eq!(case.does(CLAIM_LEAVES + SETTLE), Reads);
+        // Invisible all the same: now it did not happen.
+        let late = CLAIM_LEAVES + SETTLE;
+        assert_eq!(case.answered(late, late + 50, 1, 404), Claims(DEADLINE));
+    }
+
+    /// Counterexample D, the other half: what is there is there, settled or not.
+    #[test]
+    fn what_a_read_back_finds_needs_no_settling() {
+        let mut case = Case::taken_over(READABLE, 0, 0);
+        assert_eq!(case.does(CLAIM_MS), Reads);
+        assert_eq!(case.answered(CLAIM_MS, CLAIM_MS + 50, 1, 202), ends(OutcomeState::Succeeded, "told"));
+    }
+
+    /// Counterexample E: nobody ran for longer than the vendor knows keys.
+    #[test]
+    fn a_key_is_used_again_only_while_the_vendor_surely_knows_it() {
+        let last = LIFETIME - SETTLE - SKEW_MS;
+        let mut case = Case::taken_over(KEYED, 0, 0);
+        assert_eq!(case.does(CLAIM_MS), Claims(last));
+        assert_eq!(case.does(last - 1), Claims(last));
+        assert_eq!(case.does(last), ends(OutcomeState::Quarantined, "key_too_old"));
+
+        let mut case = Case::taken_over(KEYED, 0, LIFETIME);
+        assert_eq!(case.does(LIFETIME + CLAIM_MS), Waits(LIFETIME + CLAIM_LEAVES + SETTLE));
+        let settled = LIFETIME + CLAIM_LEAVES + SETTLE;
+        assert_eq!(case.does(settled), ends(OutcomeState::Quarantined, "key_too_old"));
+    }
+
+    /// Counterexample F: the first attempt is still on its way when the second is refused.
+    #[test]
+    fn a_refusal_waits_for_what_is_still_under_way() {
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.does(0), Claims(DEADLINE));
+        case.lost(8 * SECOND, 0);
+        let settled = 8 * SECOND + 5 * SECOND + SETTLE;
+        assert_eq!(case.does(10 * SECOND), Claims(LIFETIME - SETTLE - SKEW_MS));
+        assert_eq!(case.answered(10 * SECOND, 11 * SECOND, 0, 400), Waits(settled));
+        assert_eq!(case.does(settled - 1), Waits(settled));
+        assert_eq!(case.does(settled), Claims(LIFETIME - SETTLE - SKEW_MS));
+        // Sent after everything settled: now no means no.
+        assert_eq!(case.answered(settled, settled + 50, 0, 400), ends(OutcomeState::Rejected, "told"));
+    }
+
+    #[test]
+    fn a_refusal_of_the_only_attempt_is_final() {
+        for outbound in [KEYED, READABLE, NEITHER] {
+            let mut case = Case::fresh(outbound);
+            assert_eq!(case.does(0), Claims(DEADLINE));
+            assert_eq!(case.answered(10, 20, 0, 400), ends(OutcomeState::Rejected, "told"));
+        }
+    }
+
+    /// Counterexample G: quarantine lets the next command of the target go.
+    #[test]
+    fn quarantine_waits_until_nothing_can_happen_any_more() {
+        let mut case = Case::fresh(NEITHER);
+        assert_eq!(case.does(0), Claims(DEADLINE));
+        case.lost(8 * SECOND, 0);
+        let settled = 8 * SECOND + 5 * SECOND + SETTLE;
+        assert_eq!(case.does(10 * SECOND), Waits(settled));
+        assert_eq!(case.does(settled - 1), Waits(settled));
+        assert_eq!(case.does(settled), ends(OutcomeState::Quarantined, "no_answer"));
+    }
+
+    /// Counterexample H: a copy of a command that came to its end long ago.
+    #[test]
+    fn a_command_first_seen_an_hour_after_its_deadline_gets_no_outcome() {
+        let command = command();
+        let terms = Terms::of(&command, Some(&OPERATIONS[0]));
+        let seen = |millis| Errand::fresh(command.id, terms, at(millis));
+        let errand = seen(DEADLINE + HOUR).expect("it is told to have expired");
+        assert_eq!(errand.early(at(DEADLINE + HOUR)), Some(expired()));
+        assert!(seen(DEADLINE + HOUR + 1).is_none());
+    }
+
+    #[test]
+    fn past_its_deadline_a_command_that_was_never_claimed_expires() {
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.does(DEADLINE - 1), Claims(DEADLINE));
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.does(DEADLINE), ends(OutcomeState::Expired, "deadline"));
+    }
+
+    #[test]
+    fn past_its_deadline_a_claimed_command_is_read_back_first() {
+        let mut case = Case::taken_over(READABLE, 0, DEADLINE);
+        let settled = DEADLINE + CLAIM_LEAVES + SETTLE;
+        assert_eq!(case.does(DEADLINE + CLAIM_MS), Reads);
+        assert_eq!(case.answered(DEADLINE + CLAIM_MS, DEADLINE + CLAIM_MS + 9, 1, 404), Waits(settled));
+        assert_eq!(case.does(settled), Reads);
+        assert_eq!(case.answered(settled, settled + 50, 1, 404), ends(OutcomeState::Expired, "deadline"));
+        for outbound in [KEYED, NEITHER] {
+            let mut case = Case::taken_over(outbound, DEADLINE, DEADLINE);
+            assert_eq!(case.does(DEADLINE + CLAIM_MS), Waits(settled));
+            assert_eq!(case.does(settled), ends(OutcomeState::Quarantined, "no_answer"));
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_at_most_three_weeks_away() {
+        let endless = Command { deadline: Timestamp::MAX, ..command() };
+        assert_eq!(Terms::of(&endless, None).deadline.millis(), 21 * 24 * HOUR);
+    }
+
+    #[test]
+    fn nothing_is_sent_before_its_time() {
+        let mut case = Case::fresh(KEYED);
+        case.errand.terms.not_before = Timestamp::from_millis(5_000);
+        assert_eq!(case.does(4_999), Waits(5_000));
+        assert_eq!(case.does(5_000), Claims(DEADLINE));
+    }
+
+    #[test]
+    fn a_vendors_wish_to_be_asked_later_is_heard() {
+        let mut case = Case::fresh(NEITHER);
+        assert_eq!(case.does(0), Claims(DEADLINE));
+        assert_eq!(case.answered(10, 1_000, 0, 429), Pauses(1_000 + 7 * SECOND));
+        assert_eq!(case.does(7_999), Waits(8_000));
+        // Refused for now is not done: it is sent again, also without a key.
+        assert_eq!(case.does(8_000), Claims(DEADLINE));
+        assert_eq!(case.errand.attempt(), 2);
+    }
+
+    #[test]
+    fn a_failure_may_have_had_its_effect_unless_its_status_says_no() {
+        for (status, may_have) in [(401, false), (500, true), (999, true)] {
+            let mut case = Case::fresh(NEITHER);
+            assert_eq!(case.does(0), Claims(DEADLINE));
+            let Waits(again) = case.answered(10, 20, 0, status) else { panic!("{status} is no end") };
+            let next = case.does(again);
+            let expected = if may_have { Waits(20 + SETTLE) } else { Claims(DEADLINE) };
+            assert_eq!(next, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_is_sent_later_without_doubt() {
+        let mut case = Case::fresh(NEITHER);
+        assert_eq!(case.does(0), Claims(DEADLINE));
+        let ending = Ending::Unsent(Unsent::Unreachable { reason: "refused".into() });
+        assert!(!case.errand.ended(at(100), 0, false, None, ending));
+        let Waits(again) = case.does(100) else { panic!("expected a pause") };
+        assert!((500..=1_000).contains(&(again - 100)), "{again}");
+        assert_eq!(case.does(again), Claims(DEADLINE));
+        // A claim that ran out is made again at once.
+        assert!(!case.errand.ended(at(50_000), 0, false, None, Ending::Unsent(Unsent::Withheld)));
+        assert_eq!(case.does(50_000), Claims(DEADLINE));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_cap_and_differ_between_commands() {
+        let pause = |command: u8, failures| backoff_ms(CommandId::from_bytes([command; 16]), failures);
+        for (failures, longest) in [(1, 1_000), (2, 2_000), (5, 16_000), (11, 600_000), (40, 600_000)] {
+            let pauses: Vec<i64> = (0..50).map(|command| pause(command, failures)).collect();
+            assert!(pauses.iter().all(|ms| (longest / 2..=longest).contains(ms)), "{failures}: {pauses:?}");
+            assert!(pauses.iter().any(|ms| *ms != pauses[0]), "{failures}");
+        }
+        assert_eq!(pause(1, 3), pause(1, 3));
+    }
+
+    #[test]
+    fn what_may_never_be_sent_ends_unless_it_may_have_been() {
+        let bar = || Some(Gate::Barred(OutcomeState::Cancelled, "erased"));
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.gated(0, bar()), ends(OutcomeState::Cancelled, "erased"));
+        let mut case = Case::taken_over(KEYED, 0, 0);
+        assert_eq!(case.gated(CLAIM_MS, bar()), Waits(CLAIM_LEAVES + SETTLE));
+        assert_eq!(case.gated(CLAIM_LEAVES + SETTLE, bar()), ends(OutcomeState::Quarantined, "erased"));
+    }
+
+    #[test]
+    fn a_shut_gate_holds_a_command_until_its_deadline() {
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.gated(0, Some(Gate::Shut)), Holds);
+        assert_eq!(case.does(600), Claims(DEADLINE));
+        let mut case = Case::fresh(KEYED);
+        assert_eq!(case.gated(DEADLINE, Some(Gate::Shut)), ends(OutcomeState::Expired, "deadline"));
+        let mut case = Case::taken_over(KEYED, DEADLINE, DEADLINE);
+        let settled = DEADLINE + CLAIM_LEAVES + SETTLE;
+        assert_eq!(case.gated(DEADLINE + CLAIM_MS, Some(Gate::Shut)), Waits(settled));
+        assert_eq!(case.gated(settled, Some(Gate::Shut)), ends(OutcomeState::Quarantined, "deadline"));
+    }
+
+    #[test]
+    fn an_attempt_keeps_when_the_command_was_first_claimed() {
+        let mut case = Case::taken_over(KEYED, 1_234, 50_000);
+        let claimed = case.errand.claim(at(90_000));
+        assert_eq!((claimed.attempt, claimed.first_claimed_at.millis()), (2, 1_234));
+    }
+
+    #[test]
+    fn the_last_of_several_losses_counts() {
+        let mut case = Case::fresh(READABLE);
+        assert_eq!(case.does(0), Claims(DEADLINE));
+        case.lost(8_000, 0);
+        assert_eq!(case.does(10_000), Reads);
+        case.lost(18_000, 1);
+        // A read that is lost changes nothing about the doubt.
+        assert_eq!(case.errand.doubt, Some(Boot(13_000)));
+        assert_eq!(case.errand.answers.len(), 1);
+    }
+}
