@@ -1,0 +1,231 @@
+//! One thread a partition appends for all requests that wait for it: raw
+//! deliveries first, since facts name their offsets, then dead letters, then facts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tradewind_domain::{Body, IngestAlive, Vendor};
+use tradewind_ports::{Clock, EventLog, LogError, NewRecord, Topic, TopicPartition};
+use tradewind_wire::delivery::{dead_letter_record, raw_record};
+use tradewind_wire::record;
+
+use crate::answer::Answer;
+use crate::beats::Heard;
+use crate::delivery::{Kept, system_fact};
+use crate::directory::{Current, Door};
+use crate::metrics::{Counted, Queued};
+use crate::reach::Reach;
+
+/// Most deliveries, and about the most bytes, in one append.
+const BATCH_DELIVERIES: usize = 512;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// A delivery on its way to the log. Whoever waits for the answer may be gone.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) door: Arc<Door>,
+    pub(crate) kept: Kept,
+    pub(crate) reply: oneshot::Sender<Answer>,
+    /// Its share of the memory for deliveries.
+    pub(crate) _memory: OwnedSemaphorePermit,
+    pub(crate) _queued: Queued,
+}
+
+/// The way to the appenders, by partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Appenders(Vec<SyncSender<Job>>);
+
+/// Resolves when the thread has ended.
+pub(crate) type Ended = oneshot::Receiver<()>;
+
+/// What all appenders share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Current,
+    pub(crate) reach: Reach,
+    pub(crate) counted: Counted,
+    pub(crate) beat_every: Duration,
+}
+
+impl Appenders {
+    pub(crate) fn start(
+        partitions: u32,
+        queued_deliveries: usize,
+        shared: &Shared,
+    ) -> std::io::Result<(Appenders, Vec<Ended>)> {
+        let (mut senders, mut ends) = (Vec::new(), Vec::new());
+        for partition in 0..partitions {
+            let (sender, jobs) = sync_channel(queued_deliveries);
+            let (ended, end) = oneshot::channel();
+            let appender = Appender { partition, heard: Heard::new(shared.beat_every), shared: shared.clone() };
+            thread::Builder::new().name(format!("append-{partition}")).spawn(move || {
+                appender.run(&jobs);
+                drop(ended);
+            })?;
+            senders.push(sender);
+            ends.push(end);
+        }
+        Ok((Appenders(senders), ends))
+    }
+
+    /// Queues a delivery; where the queue is full it is turned away at once.
+    pub(crate) fn append(&self, job: Job) {
+        let sender = &self.0[usize::try_from(job.door.partition).expect("32 bits fit")];
+        if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = sender.try_send(job) {
+            job.answer(Answer::Overloaded);
+        }
+    }
+}
+
+impl Job {
+    fn answer(self, answer: Answer) {
+        // Whoever waited may have given up.
+        let _ = self.reply.send(answer);
+    }
+
+    fn kept_as(&self) -> Answer {
+        match &self.kept {
+            Kept::Raw { facts, .. } if facts.is_empty() => Answer::NotInCatalogue,
+            Kept::Raw { .. } => Answer::Accepted,
+            Kept::DeadLetter(_) => Answer::DeadLettered,
+        }
+    }
+}
+
+struct Appender {
+    partition: u32,
+    heard: Heard,
+    shared: Shared,
+}
+
+impl Appender {
+    /// Until nobody can send any more and everything sent is done.
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            match jobs.recv_timeout(self.shared.beat_every / 4) {
+                Ok(first) => self.append(batch(first, jobs)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.beat();
+        }
+    }
+
+    fn append(&mut self, jobs: Vec<Job>) {
+        // Its vendor was answered 503 by now and will send it again.
+        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.reply.is_closed()).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        match self.write(&jobs) {
+            Ok(()) => self.acknowledge(jobs),
+            // One of them can't be stored: the others must not suffer for it.
+            Err(LogError::Refused { .. }) if jobs.len() > 1 => {
+                jobs.into_iter().for_each(|job| self.append(vec![job]));
+            }
+            Err(error) => {
+                tracing::warn!(partition = self.partition, deliveries = jobs.len(), %error, "could not append");
+                let answer = match error {
+                    LogError::Refused { .. } => Answer::Unstorable,
+                    LogError::Fenced
+                    | LogError::Lost { .. }
+                    | LogError::Damaged { .. }
+                    | LogError::Indefinite { .. }
+                    | LogError::Unavailable { .. } => Answer::Unavailable,
+                };
+                jobs.into_iter().for_each(|job| job.answer(answer));
+            }
+        }
+    }
+
+    fn write(&self, jobs: &[Job]) -> Result<(), LogError> {
+        let mut raws: BTreeMap<Vendor, (Vec<usize>, Vec<NewRecord>)> = BTreeMap::new();
+        let mut dead_letters = Vec::new();
+        for (index, job) in jobs.iter().enumerate() {
+            match &job.kept {
+                Kept::Raw { delivery, .. } => {
+                    let (indexes, records) = raws.entry(job.door.vendor.clone()).or_default();
+                    indexes.push(index);
+                    records.push(raw_record(&job.door.tenant, delivery));
+                }
+                Kept::DeadLetter(letter) => dead_letters.push(dead_letter_record(&job.door.tenant, letter)),
+            }
+        }
+        let mut raw_of: Vec<Option<(TopicPartition, u64)>> = vec![None; jobs.len()];
+        for (vendor, (indexes, records)) in raws {
+            let at = Topic::Raw(vendor).partition(self.partition);
+            let offsets = self.shared.log.append(&at, records)?;
+            for (index, offset) in indexes.into_iter().zip(offsets) {
+                raw_of[index] = Some((at.clone(), offset));
+            }
+        }
+        if !dead_letters.is_empty() {
+            self.shared.log.append(&Topic::DeadLetter.partition(self.partition), dead_letters)?;
+        }
+        let mut events = Vec::new();
+        for (job, raw) in jobs.iter().zip(raw_of) {
+            if let Kept::Raw { facts, .. } = &job.kept {
+                for fact in facts {
+                    let mut fact = fact.clone();
+                    fact.raw.clone_from(&raw);
+                    events.push(record::event(&fact));
+                }
+            }
+        }
+        if !events.is_empty() {
+            self.shared.log.append(&Topic::Events.partition(self.partition), events)?;
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, jobs: Vec<Job>) {
+        #[allow(clippy::cast_precision_loss, reason = "a batch has at most 512 deliveries")]
+        self.shared.counted.appended_deliveries.observe(jobs.len() as f64);
+        // Only a fact on `events` is a sign of life to whoever reads it.
+        let heard = jobs.iter().filter(|job| job.kept.facts() > 0).map(|job| job.door.vendor.clone());
+        self.heard.hear(heard.collect::<Vec<_>>(), Instant::now());
+        for job in jobs {
+            if job.kept.facts() > 0 {
+                self.shared.counted.facts(job.door.vendor_word, job.kept.facts() as u64);
+            }
+            let answer = job.kept_as();
+            job.answer(answer);
+        }
+    }
+
+    fn beat(&mut self) {
+        let Some(directory) = self.shared.directory.borrow().clone() else { return };
+        let now = Instant::now();
+        let vendors = self.heard.silent(directory.vendors(self.partition), now);
+        if vendors.is_empty() || !self.shared.reach.is_proven(self.shared.beat_every) {
+            return;
+        }
+        let beat = Body::IngestAlive(IngestAlive { vendors: vendors.clone() });
+        let fact = system_fact(self.partition, self.shared.clock.now(), beat);
+        match self.shared.log.append(&Topic::Events.partition(self.partition), vec![record::event(&fact)]) {
+            Ok(_) => {
+                self.heard.hear(vendors, now);
+                self.shared.counted.beats.increment();
+            }
+            Err(error) => tracing::warn!(partition = self.partition, %error, "could not append a beat"),
+        }
+    }
+}
+
+/// What waits already, up to the bounds of one append.
+fn batch(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+    let mut bytes = first.kept.bytes();
+    let mut batch = vec![first];
+    while batch.len() < BATCH_DELIVERIES && bytes < BATCH_BYTES {
+        let Ok(job) = jobs.try_recv() else { break };
+        bytes += job.kept.bytes();
+        batch.push(job);
+    }
+    batch
+}

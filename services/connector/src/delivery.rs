@@ -1,0 +1,226 @@
+//! One delivery, from its bytes to what is appended for it: verified, translated,
+//! sealed. Everything here blocks, and none of it knows of sockets.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tradewind_domain::{
+    Arrival, Body, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
+    Timestamp, derive, key_owner_digest,
+};
+use tradewind_ports::{KeyVault, SealingKey, VaultError};
+use tradewind_vendors::{Delivery, Draft, Fetched, Misunderstood, Refusal, Request, Translation};
+use tradewind_wire::record::NewFact;
+use tradewind_wire::seal::seal;
+
+use crate::directory::Door;
+use crate::world::FetchAnswer;
+
+/// The field that a whole body is sealed as. Never changes.
+const WHOLE: &str = "delivery";
+
+/// A request that came in at a door, its body read.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) door: Arc<Door>,
+    pub(crate) received_at: Timestamp,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is to be appended for a delivery.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    /// With the facts it was translated to; none if the catalogue has nothing like it.
+    Raw {
+        delivery: RawDelivery,
+        facts: Vec<NewFact>,
+    },
+    DeadLetter(DeadLetter),
+}
+
+#[derive(Debug)]
+pub(crate) enum Read {
+    Kept(Kept),
+    Refused(Refusal),
+    /// The answer to this is needed; then the delivery is read again with it.
+    Fetch(Request),
+    Vault(VaultError),
+}
+
+impl Received {
+    /// Reads the delivery, with the vendor's answer where it asked for one.
+    pub(crate) fn read(&self, vault: &dyn KeyVault, fetched: Option<&FetchAnswer>) -> Read {
+        let Door { account, secrets, inbound, .. } = &*self.door;
+        let delivery = Delivery { received_at: self.received_at, headers: &self.headers, body: &self.body };
+        let verified = match (inbound.verify)(delivery, account, secrets) {
+            Ok(verified) => verified,
+            Err(refusal) => return Read::Refused(refusal),
+        };
+        let connection = self.door.connection();
+        // A delivery that makes our code fail would make it fail again and again,
+        // until the vendor gives up on us: it is kept like any other that we can't read.
+        let translation = catch_unwind(AssertUnwindSafe(|| match (fetched, inbound.translate_fetched) {
+            (Some(answer), Some(translate_fetched)) => {
+                let fetched = Fetched { status: answer.status, body: &answer.body };
+                translate_fetched(&verified, fetched, &connection)
+            }
+            (Some(_) | None, _) => (inbound.translate)(&verified, &connection),
+        }))
+        .unwrap_or_else(|_| Err(misunderstood("translator_failed", "that our own code does not panic")));
+        let kept = match translation {
+            Ok(Translation::Facts(drafts)) => self.seal(vault, drafts),
+            Ok(Translation::NotInCatalogue { .. }) => self.seal(vault, Vec::new()),
+            Ok(Translation::Fetch(request)) if fetched.is_none() => return Read::Fetch(request),
+            Ok(Translation::Fetch(_)) => {
+                self.lay_aside(vault, misunderstood("fetch_again", "facts from the answer, not another question"))
+            }
+            Err(misunderstood) => self.lay_aside(vault, misunderstood),
+        };
+        kept.map_or_else(Read::Vault, Read::Kept)
+    }
+
+    /// The delivery as a dead letter.
+    pub(crate) fn lay_aside(&self, vault: &dyn KeyVault, misunderstood: Misunderstood) -> Result<Kept, VaultError> {
+        let key = vault.key_of(&self.door.tenant, &self.connection_owner())?;
+        Ok(Kept::DeadLetter(DeadLetter {
+            delivery: self.sealed_whole(&key),
+            reason: misunderstood.reason,
+            expected: misunderstood.expected,
+            translation: self.door.inbound.translation,
+        }))
+    }
+
+    fn seal(&self, vault: &dyn KeyVault, drafts: Vec<Draft>) -> Result<Kept, VaultError> {
+        let tenant = &self.door.tenant;
+        let whole_owner = drafts
+            .iter()
+            .find_map(|draft| person_of(draft).map(|owner| key_owner_digest(tenant, owner)))
+            .unwrap_or_else(|| self.connection_owner());
+        let delivery = self.sealed_whole(&vault.key_of(tenant, &whole_owner)?);
+        let facts = drafts.into_iter().map(|draft| self.sealed_fact(vault, draft)).collect::<Result<_, _>>()?;
+        Ok(Kept::Raw { delivery, facts })
+    }
+
+    fn sealed_fact(&self, vault: &dyn KeyVault, draft: Draft) -> Result<NewFact, VaultError> {
+        let Door { tenant, vendor, account, placement, inbound, .. } = &*self.door;
+        let Draft { id, mut fact, caused_by, personal } = draft;
+        if !personal.is_empty() {
+            let owner = fact.body.key_owner().expect("a fact with personal values is about an object");
+            let key = vault.key_of(tenant, &key_owner_digest(tenant, owner))?;
+            for value in &personal {
+                let slot = fact.body.sealed_slot(value.field);
+                *slot.unwrap_or_else(|| panic!("expected a slot for {}", value.field)) =
+                    Some(seal(&key, id, value.field, value.value.as_bytes()));
+            }
+        }
+        Ok(NewFact {
+            tenant: tenant.clone(),
+            id,
+            source: Source { vendor: vendor.clone(), account: account.clone() },
+            arrival: Arrival::Live,
+            produced_at: self.received_at,
+            recorded_at: None,
+            placement: *placement,
+            translation: inbound.translation,
+            caused_by: caused_by.map(|command| *command.as_bytes()),
+            raw: None,
+            fact,
+        })
+    }
+
+    fn sealed_whole(&self, key: &SealingKey) -> RawDelivery {
+        let kept = |name: &str| self.door.inbound.kept_headers.contains(&name);
+        let headers = self.headers.iter().filter(|(name, _)| kept(name));
+        RawDelivery {
+            connection: self.door.connection.clone(),
+            received_at: self.received_at,
+            headers: headers
+                .map(|(name, value)| Header { name: name.as_str().into(), value: value.as_str().into() })
+                .collect(),
+            body: seal(key, self.origin(), WHOLE, &self.body),
+        }
+    }
+
+    /// What a delivery as a whole is known by: its bytes. Sent again, it seals to
+    /// the same ciphertext.
+    fn origin(&self) -> FactId {
+        FactId::derive(&FactIdentity {
+            tenant: self.door.tenant.as_str(),
+            vendor: self.door.vendor.as_str(),
+            account: self.door.account.as_str(),
+            kind: "tradewind.delivery",
+            object: self.door.connection.as_bytes(),
+            version: &Sha256::digest(&self.body),
+            item: b"",
+        })
+    }
+
+    /// Whose key seals deliveries that name nobody. Such a delivery goes when its
+    /// topic forgets it, after 30 days.
+    fn connection_owner(&self) -> Digest {
+        derive("connection-owner", &[self.door.tenant.as_bytes(), self.door.connection.as_bytes()])
+    }
+}
+
+/// Whose key a delivery is sealed with for the sake of this fact: `None` if it
+/// names nobody and holds nothing personal, so that not every cart needs a key.
+fn person_of(draft: &Draft) -> Option<&EntityKey> {
+    let owner = draft.fact.body.key_owner()?;
+    let is_person = match owner.kind {
+        EntityKind::Customer | EntityKind::Email | EntityKind::Phone => true,
+        EntityKind::Cart | EntityKind::Checkout | EntityKind::Order | EntityKind::Ticket => false,
+    };
+    (is_person || !draft.personal.is_empty()).then_some(owner)
+}
+
+pub(crate) fn misunderstood(reason: &'static str, expected: &str) -> Misunderstood {
+    Misunderstood { reason: Name::fixed(reason), expected: expected.into() }
+}
+
+impl Kept {
+    /// About what it holds in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Kept::Raw { delivery, .. } | Kept::DeadLetter(DeadLetter { delivery, .. }) => {
+                2 * delivery.body.ciphertext.len()
+            }
+        }
+    }
+
+    pub(crate) fn facts(&self) -> usize {
+        match self {
+            Kept::Raw { facts, .. } => facts.len(),
+            Kept::DeadLetter(_) => 0,
+        }
+    }
+}
+
+/// A fact of ours about a partition, made at `at`.
+pub(crate) fn system_fact(partition: u32, at: Timestamp, body: Body) -> NewFact {
+    let source = Source::ourselves();
+    let id = FactId::derive(&FactIdentity {
+        tenant: "",
+        vendor: source.vendor.as_str(),
+        account: source.account.as_str(),
+        kind: body.kind(),
+        object: &partition.to_be_bytes(),
+        version: &at.millis().to_be_bytes(),
+        item: b"",
+    });
+    NewFact {
+        tenant: tradewind_domain::Tenant::system(),
+        id,
+        source,
+        arrival: Arrival::Live,
+        produced_at: at,
+        recorded_at: None,
+        placement: 0,
+        translation: 0,
+        caused_by: None,
+        raw: None,
+        fact: tradewind_domain::Fact { occurred_at: at, body },
+    }
+}

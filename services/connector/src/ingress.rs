@@ -1,0 +1,214 @@
+//! The public door: one address a connection, and what each request is answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::answer::Answer;
+use crate::appender::{Appenders, Job};
+use crate::delivery::{Kept, Read, Received, misunderstood};
+use crate::directory::{Current, Door};
+use crate::metrics::Counted;
+use crate::reach::ALIVE_PATH;
+use crate::world::{FetchAnswer, FetchCall, Settings, World};
+
+/// The unit in which memory for deliveries is handed out.
+const MEMORY_UNIT: usize = 1024;
+
+/// What a delivery costs beside its body.
+const DELIVERY_BYTES: usize = 4096;
+
+const NO_VENDOR: &str = "none";
+
+#[derive(Debug)]
+pub(crate) struct Ingress {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
+    pub(crate) directory: Current,
+    pub(crate) appenders: Appenders,
+    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) counted: Counted,
+}
+
+/// Room for the bodies of all deliveries in work together.
+pub(crate) fn memory(settings: &Settings) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new((settings.memory_bytes / MEMORY_UNIT).min(Semaphore::MAX_PERMITS)))
+}
+
+pub(crate) fn router(ingress: Arc<Ingress>) -> Router {
+    Router::new()
+        .route("/v1/in/{token}", post(take_in))
+        .route(ALIVE_PATH, get(async || StatusCode::NO_CONTENT))
+        .with_state(ingress)
+}
+
+async fn take_in(State(ingress): State<Arc<Ingress>>, Path(token): Path<String>, request: Request) -> Answer {
+    let started = Instant::now();
+    let (vendor, answer) = match ingress.find(&token) {
+        Ok(door) => (door.vendor_word, ingress.receive(door, request).await),
+        Err(answer) => (NO_VENDOR, answer),
+    };
+    ingress.counted.delivery(vendor, answer);
+    if answer.status() == StatusCode::OK {
+        ingress.counted.acknowledge.observe(started.elapsed().as_secs_f64());
+    }
+    answer
+}
+
+impl Ingress {
+    fn find(&self, token: &str) -> Result<Arc<Door>, Answer> {
+        let directory = self.directory.borrow().clone().ok_or(Answer::Starting)?;
+        match directory.find(token) {
+            Some(Ok(door)) => Ok(door.clone()),
+            Some(Err(_)) => Err(Answer::Unusable),
+            None => Err(Answer::UnknownToken),
+        }
+    }
+
+    async fn receive(&self, door: Arc<Door>, request: Request) -> Answer {
+        let received_at = self.world.clock.now();
+        let (head, body) = request.into_parts();
+        let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let limit = door.max_body_bytes;
+        if declared.is_some_and(|declared| declared > limit as u64) {
+            return Answer::TooLarge;
+        }
+        let expected = declared.and_then(|declared| usize::try_from(declared).ok()).unwrap_or(limit);
+        let Some(memory) = self.admit(expected) else { return Answer::Overloaded };
+        let body = match tokio::time::timeout(self.settings.request_within, read_body(body, expected, limit)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(answer)) => return answer,
+            Err(_) => return Answer::Slow,
+        };
+        let received = Received { door, received_at, headers: headers(&head.headers), body };
+        let answered = tokio::time::timeout(self.settings.answer_within, self.keep(received, memory)).await;
+        answered.unwrap_or(Answer::Silent)
+    }
+
+    fn admit(&self, body_bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = (body_bytes + DELIVERY_BYTES).div_ceil(MEMORY_UNIT);
+        self.memory.clone().try_acquire_many_owned(u32::try_from(units).ok()?).ok()
+    }
+
+    /// Returns once the delivery is durable, or it is known that it won't be.
+    async fn keep(&self, received: Received, memory: OwnedSemaphorePermit) -> Answer {
+        match self.read(received, memory, None).await {
+            Step::Answered(answer) => answer,
+            Step::Fetch(received, memory, request) => {
+                let Some(fetch) = &self.world.fetch else {
+                    return self.read(received, memory, Some(Hint::NobodyAsks)).await.answer();
+                };
+                let Door { tenant, connection, vendor, account, .. } = &*received.door;
+                let (tenant, connection) = (tenant.clone(), connection.clone());
+                let (vendor, account) = (vendor.clone(), account.clone());
+                match fetch(FetchCall { tenant, connection, vendor, account, request }).await {
+                    // Its own trouble, or ours with it, and it may pass: the delivery will come again.
+                    Ok(FetchAnswer { status: 429 | 500.., .. }) => Answer::Unfetched,
+                    Ok(answer) => self.read(received, memory, Some(Hint::Answered(answer))).await.answer(),
+                    Err(reason) => {
+                        let connection = &received.door.connection;
+                        tracing::warn!(tenant = %received.door.tenant, %connection, reason, "could not fetch");
+                        Answer::Unfetched
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the delivery on a thread that may block, and from there hands it on.
+    async fn read(&self, received: Received, memory: OwnedSemaphorePermit, hint: Option<Hint>) -> Step {
+        let (reply, answer) = oneshot::channel();
+        let (vault, appenders, counted) = (self.world.vault.clone(), self.appenders.clone(), self.counted.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let read = match &hint {
+                None => received.read(&*vault, None),
+                Some(Hint::Answered(answer)) => received.read(&*vault, Some(answer)),
+                Some(Hint::NobodyAsks) => {
+                    let unasked = misunderstood("not_fetched", "a connector that may ask the vendor for more");
+                    received.lay_aside(&*vault, unasked).map_or_else(Read::Vault, Read::Kept)
+                }
+            };
+            let Received { door, .. } = &received;
+            let (tenant, connection) = (&door.tenant, &door.connection);
+            match read {
+                Read::Kept(kept) => {
+                    if let Kept::DeadLetter(letter) = &kept {
+                        tracing::warn!(%tenant, %connection, reason = %letter.reason, expected = %letter.expected, "dead letter");
+                    }
+                    let job = Job { door: door.clone(), kept, reply, _memory: memory, _queued: counted.queued() };
+                    appenders.append(job);
+                    None
+                }
+                Read::Refused(refusal) => {
+                    tracing::info!(%tenant, %connection, %refusal, "delivery refused");
+                    Some(Step::Answered(Answer::Refused(refusal)))
+                }
+                Read::Vault(error) => {
+                    tracing::error!(%tenant, %connection, %error, "no key to seal with");
+                    Some(Step::Answered(Answer::Unavailable))
+                }
+                Read::Fetch(request) => Some(Step::Fetch(received, memory, request)),
+            }
+        });
+        match read.await {
+            Ok(Some(step)) => step,
+            Ok(None) => Step::Answered(answer.await.unwrap_or(Answer::Failed)),
+            Err(_) => Step::Answered(Answer::Failed),
+        }
+    }
+}
+
+/// What reading a delivery led to.
+enum Step {
+    Answered(Answer),
+    Fetch(Received, OwnedSemaphorePermit, tradewind_vendors::Request),
+}
+
+impl Step {
+    /// Of a delivery that has been asked for already.
+    fn answer(self) -> Answer {
+        match self {
+            Step::Answered(answer) => answer,
+            Step::Fetch(..) => Answer::Failed,
+        }
+    }
+}
+
+/// What is known of a delivery that only hinted at something.
+enum Hint {
+    Answered(FetchAnswer),
+    NobodyAsks,
+}
+
+/// The body, or why there is none; not a byte beyond the limit is kept.
+async fn read_body(body: Body, expected: usize, limit: usize) -> Result<Vec<u8>, Answer> {
+    let mut body = pin!(body);
+    let mut bytes = Vec::with_capacity(expected.min(limit));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Answer::Interrupted)?;
+        if let Ok(chunk) = frame.into_data() {
+            if chunk.len() > limit - bytes.len() {
+                return Err(Answer::TooLarge);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    Ok(bytes)
+}
+
+/// As vendors' `verify` reads them: names in lower case, in the order they came.
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect()
+}

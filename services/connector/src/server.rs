@@ -1,0 +1,158 @@
+//! Serving: from the first connection to the last answer.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tradewind_telemetry::Part;
+
+use crate::appender::{Appenders, Shared};
+use crate::directory::{self, Current};
+use crate::ingress::{self, Ingress};
+use crate::metrics::Counted;
+use crate::reach::Reach;
+use crate::world::{Settings, Telemetry, World};
+
+/// Most bytes of a request's head; more is answered with 431.
+const HEAD_BYTES: usize = 32 << 10;
+
+const MAX_HEADERS: usize = 100;
+
+/// After a connection could not be accepted, for want of file descriptors mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why serving ended before it was asked to.
+#[derive(Debug)]
+pub enum ServeError {
+    /// Threads can't be started.
+    Threads(io::Error),
+    /// The directory can't be read, and waiting does not help.
+    Directory(String),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Threads(reason) => write!(formatter, "start the connector's threads: {reason}"),
+            ServeError::Directory(reason) => write!(formatter, "follow the directory: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Takes deliveries in until it is asked to stop, and returns once what was taken
+/// is done or [`Settings::stop_within`] is over.
+///
+/// The part `connector` of the health is ready once the directory was read; until
+/// then deliveries are answered with 503.
+///
+/// # Errors
+///
+/// See [`ServeError`]; what was taken is finished then too.
+pub async fn serve(
+    listener: TcpListener,
+    world: World,
+    settings: Settings,
+    telemetry: Telemetry,
+) -> Result<(), ServeError> {
+    let Telemetry { health, metrics, shutdown } = telemetry;
+    let part = health.part("connector");
+    part.waits_for("the directory");
+    let (directory, failure) = directory::follow(world.log.clone(), world.secrets.clone(), settings.partitions)
+        .map_err(ServeError::Threads)?;
+    let reach = Reach::default();
+    let counted = Counted::new(&metrics);
+    let shared = Shared {
+        log: world.log.clone(),
+        clock: world.clock.clone(),
+        directory: directory.clone(),
+        reach: reach.clone(),
+        counted: counted.clone(),
+        beat_every: settings.beat_every,
+    };
+    let (appenders, ended) =
+        Appenders::start(settings.partitions, settings.queued_deliveries, &shared).map_err(ServeError::Threads)?;
+    let probing = tokio::spawn(reach.watch(world.probe.clone(), settings.beat_every / 4));
+    let readiness = tokio::spawn(ready_with(directory.clone(), part));
+    let Settings { connections, stop_delay, stop_within, request_within, .. } = settings;
+    let memory = ingress::memory(&settings);
+    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted }));
+
+    let graceful = GracefulShutdown::new();
+    let asked = async {
+        shutdown.requested().await;
+        health.stop();
+        tokio::time::sleep(stop_delay).await;
+    };
+    let stopped = tokio::select! {
+        () = accept(&listener, &router, &graceful, connections, request_within) => Ok(()),
+        () = asked => Ok(()),
+        Ok(reason) = failure => Err(ServeError::Directory(reason)),
+    };
+    health.stop();
+    drop(listener);
+    tracing::info!("finishing what was taken");
+    let finished = async {
+        graceful.shutdown().await;
+        // With the last request the last way to the appenders is gone.
+        drop(router);
+        for end in ended {
+            // It resolves with an error, since nothing is ever sent.
+            let _ = end.await;
+        }
+    };
+    if tokio::time::timeout(stop_within, finished).await.is_err() {
+        tracing::warn!("not all of it could be finished in time; its vendors will send it again");
+    }
+    probing.abort();
+    readiness.abort();
+    stopped
+}
+
+/// Takes connections until it is dropped.
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    graceful: &GracefulShutdown,
+    connections: usize,
+    request_within: Duration,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(request_within).max_headers(MAX_HEADERS).max_buf_size(HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(connections));
+    loop {
+        let place = places.clone().acquire_owned().await.expect("nobody closes the places");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are small and should not wait for more.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // A client that breaks off its connection may do so.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+}
+
+async fn ready_with(mut directory: Current, part: Part) {
+    if directory.wait_for(Option::is_some).await.is_ok() {
+        part.ready();
+    }
+}
