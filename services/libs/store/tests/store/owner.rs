@@ -1,0 +1,192 @@
+//! A log is decided once. Then the store is damaged in each way, and the owner
+//! that recovers has the same leaves, byte for byte, and decides nothing again.
+
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tradewind_domain::Name;
+use tradewind_engine::{Budget, Rules};
+use tradewind_orchestrator::{Owner, OwnerError, Settings, TurnLimits};
+use tradewind_ports::{EventLog, NewRecord, ReadLimit, Record, StateStore, StoreError, Topic};
+use tradewind_simulation::shop::{self, HOUR, Shape};
+use tradewind_simulation::{Broker, Faults, MemoryStore, Pace, ProcessId, Reading, START, StoreFate, Trouble, World};
+use tradewind_store::{Opening, Rebuilt};
+
+use crate::common;
+
+const SHAPE: Shape = Shape { customers: 40, tenants: 2, hours: 3, quiet_minutes: 10, holdout_percent: 0 };
+
+/// A made-up day, ticks and outcomes included.
+fn events() -> Vec<Record> {
+    let mut rng = Rng::with_seed(77);
+    let trouble = Trouble {
+        faults: Faults::none(),
+        fate: StoreFate::Kept,
+        pace: Pace {
+            read_records: 100,
+            turn_commands: 10,
+            drain_leaves: 1_000,
+            slice_leaves: 100,
+            cache_leaves: 1_000,
+        },
+        outage: None,
+        duplicated_percent: 10,
+        late_percent: 10,
+    };
+    let mut world = World::new(rng.fork(), &trouble, SHAPE, Broker::new());
+    for number in 0..SHAPE.tenants {
+        let day = shop::day(&mut rng, &shop::tenant(number), SHAPE, START);
+        world.plan(day, &trouble);
+    }
+    world.plan_beats(START + SHAPE.hours * HOUR + HOUR, &trouble);
+    world.run().expect("a calm run");
+    world.settle(SHAPE).expect("a calm end");
+    world.deployment.broker.records(&Topic::Events.partition(0))
+}
+
+fn broker(events: &[Record]) -> Broker {
+    let broker = Broker::new();
+    let connector = broker.connect(ProcessId(1), &Faults::none());
+    for event in events {
+        broker.set_now(event.appended_at);
+        let record = NewRecord { key: event.key.clone(), headers: event.headers.clone(), value: event.value.clone() };
+        connector.append(&Topic::Events.partition(0), vec![record]).expect("a log without faults");
+    }
+    broker
+}
+
+fn settings(fold_version: u32) -> Settings {
+    Settings {
+        installation: "test".into(),
+        partition: 0,
+        build: Name::fixed("test"),
+        rules: Arc::new(Rules { fold_version, ..Rules::shipped() }),
+        limits: TurnLimits { read: ReadLimit { records: 50, bytes: 1 << 20 }, commands: 10, bytes: 64 << 10 },
+        budget: Budget { cache_leaves: 50, slice_leaves: 20 },
+        drain_leaves: 60,
+    }
+}
+
+/// Recovers, takes turns until the log has no more, and drains.
+fn run(broker: &Broker, fold_version: u32, store: Box<dyn StateStore>) -> Result<(), OwnerError> {
+    let log = Arc::new(broker.connect(ProcessId(2), &Faults::none()));
+    let mut owner = Owner::recover(settings(fold_version), log, store)?;
+    loop {
+        let turned = owner.turn()?;
+        owner.drain_slice()?;
+        if turned.facts + turned.wakeups == 0 {
+            return owner.checkpoint();
+        }
+    }
+}
+
+/// What whoever runs an owner does about its store. Returns what it announces.
+fn run_on(broker: &Broker, opening: &Opening) -> Vec<Rebuilt> {
+    let mut announced = Vec::new();
+    loop {
+        let opened = opening.open().expect("a store that opens");
+        announced.extend(opened.rebuilt);
+        match run(broker, opening.settings.fold_version, Box::new(opened.store)) {
+            Ok(()) => return announced,
+            Err(OwnerError::Store(StoreError::Damaged { reason })) => {
+                announced.push(opening.move_aside(&reason).expect("moved aside"));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(announced.len() < 3, "a rebuilt store is whole: {announced:?}");
+    }
+}
+
+fn reading(broker: &Broker) -> Reading {
+    tradewind_simulation::read(broker, &[shop::vendor("klaviyo")]).expect("a log that keeps the rules")
+}
+
+fn check_same(opening: &Opening, calm: &MemoryStore) {
+    let store = common::open(opening);
+    let leaves = calm.leaves();
+    for (key, stored) in &leaves {
+        assert_eq!(store.get(key).expect("a readable leaf").as_ref(), Some(stored));
+    }
+    assert_eq!(store.sizes().expect("readable").leaves, leaves.len() as u64);
+    assert_eq!(common::all_due(&store), calm.due());
+}
+
+type Damage = fn(&Path);
+
+fn overwrite(db: &Path, from: u64, to: u64, byte: impl Fn(u8) -> u8) {
+    let mut bytes = fs::read(db).expect("a file to damage");
+    let at = |part: u64| bytes.len() * usize::try_from(part).expect("small") / 100;
+    let range = at(from)..at(to);
+    bytes[range].iter_mut().for_each(|place| *place = byte(*place));
+    fs::write(db, bytes).expect("a damaged file");
+}
+
+/// Each with what shall be announced of it, if it must be.
+const DAMAGES: &[(&str, Damage)] = &[
+    ("cut in half", |folder| {
+        let db = OpenOptions::new().write(true).open(folder.join("db")).expect("a file to damage");
+        let length = db.metadata().expect("a length").len();
+        db.set_len(length / 2).expect("a file cut short");
+    }),
+    ("bits flipped", |folder| overwrite(&folder.join("db"), 5, 30, |byte| byte ^ 4)),
+    ("zeroed", |folder| overwrite(&folder.join("db"), 0, 100, |_| 0)),
+    ("file deleted", |folder| fs::remove_file(folder.join("db")).expect("a file to delete")),
+    ("directory deleted", |folder| fs::remove_dir_all(folder).expect("a folder to delete")),
+];
+
+#[test]
+fn a_damaged_store_is_rebuilt_from_the_log_byte_for_byte() {
+    let events = events();
+    let calm = MemoryStore::new();
+    let calm_broker = broker(&events);
+    run(&calm_broker, 1, calm.open(ProcessId(1), &Faults::none())).expect("a calm run");
+    assert!(calm.leaves().len() > 200, "{} leaves", calm.leaves().len());
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(&events);
+    let opening = common::opening(dir.path());
+    assert_eq!(run_on(&broker, &opening), []);
+    check_same(&opening, &calm);
+    let decided = reading(&broker);
+    assert!(decided == reading(&calm_broker), "the store shows in no decision");
+    assert!(!decided.commands.is_empty());
+
+    for scan_at_open_leaves in [u64::MAX, 0] {
+        for (what, damage) in DAMAGES {
+            let copied = tempfile::tempdir().expect("a directory");
+            common::copy(dir.path(), copied.path());
+            damage(&copied.path().join("fold-1"));
+            let mut opening = common::opening(copied.path());
+            opening.settings.scan_at_open_leaves = scan_at_open_leaves;
+            let announced = run_on(&broker, &opening);
+            assert_eq!(announced.len(), 1, "{what}: {announced:?}");
+            assert_eq!(announced[0].moved_to.is_some(), *what != "directory deleted", "{what}");
+            check_same(&opening, &calm);
+            assert!(reading(&broker) == decided, "{what}: decided again");
+        }
+    }
+}
+
+#[test]
+fn another_fold_version_is_built_beside_and_handed_over_to() {
+    let events = events();
+    let calm = MemoryStore::new();
+    run(&broker(&events), 1, calm.open(ProcessId(1), &Faults::none())).expect("a calm run");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(&events);
+    let first = common::opening(dir.path());
+    let mut second = first.clone();
+    second.settings.fold_version = 2;
+    assert_eq!(run_on(&broker, &first), []);
+    let decided = reading(&broker);
+    // The old release still has its store open when the new one builds its own.
+    let held = common::open(&first);
+    assert_eq!(run_on(&broker, &second), []);
+    drop(held);
+    check_same(&second, &calm);
+    check_same(&first, &calm);
+    assert!(reading(&broker) == decided, "the new release decided again");
+}
