@@ -19,7 +19,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["domain", "ports"]),
     ("telemetry", &[]),
     ("vault", &["domain", "ports", "wire"]),
-    ("orchestrator", &["domain", "engine", "ports", "wire"]),
+    ("actuator", &["domain", "egress", "ports", "vendors", "wire"]),
+    ("connector", &["domain", "ports", "telemetry", "vendors", "wire"]),
+    ("orchestrator", &["domain", "engine", "ports", "telemetry", "wire"]),
+    ("explain", &["domain", "ports", "wire"]),
+    ("transfer", &["domain", "ports", "wire"]),
+    ("console", &["domain", "explain", "ports", "telemetry", "wire"]),
     // Vendors know nothing of whom they talk to.
     ("sandbox", &[]),
     ("simulation", &["domain", "engine", "orchestrator", "ports", "wire"]),

@@ -18,12 +18,16 @@ use crate::work::{self, PARTITIONS};
 const CLOSED: u64 = 40;
 const IN_WAL: u64 = 25;
 
+const FILES: [&str; 4] = ["log.db", "log.db-wal", "durable", "lock"];
+
+type Image = BTreeMap<&'static str, Vec<u8>>;
+
 /// A log as a process that was killed leaves it: most of it in the database, the
 /// newest transactions in the WAL.
-fn image() -> &'static Path {
-    static IMAGE: OnceLock<TempDir> = OnceLock::new();
-    let image = IMAGE.get_or_init(|| {
-        let (directory, image) = (work::scratch(), work::scratch());
+fn image() -> &'static Image {
+    static IMAGE: OnceLock<Image> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let (directory, copy) = (work::scratch(), work::scratch());
         let open = || EmbeddedLog::open(directory.path(), Options::new(PARTITIONS)).expect("open");
         let log = open();
         for sequence in 0..CLOSED {
@@ -34,35 +38,24 @@ fn image() -> &'static Path {
         for sequence in CLOSED..CLOSED + IN_WAL {
             child::commit(&log, 0, work::id(0, sequence)).expect("commit");
         }
-        copy(directory.path(), image.path());
+        // By a process of its own: closing a file here would drop SQLite's locks on it.
+        let files = FILES.map(|file| directory.path().join(file));
+        assert!(Command::new("cp").args(files).arg(copy.path()).status().expect("cp").success());
         drop(log);
-        image
-    });
-    image.path()
-}
-
-const FILES: [&str; 4] = ["log.db", "log.db-wal", "durable", "lock"];
-
-/// By a process of its own: closing a file here would drop SQLite's locks on it.
-fn copy(from: &Path, to: &Path) {
-    let files = FILES.map(|file| from.join(file));
-    assert!(Command::new("cp").args(files).arg(to).status().expect("cp").success());
+        FILES.into_iter().map(|file| (file, std::fs::read(copy.path().join(file)).expect("a file"))).collect()
+    })
 }
 
 fn copy_of_image() -> TempDir {
     let directory = work::scratch();
-    for file in FILES {
-        std::fs::copy(image().join(file), directory.path().join(file)).expect("a copy");
+    for (file, bytes) in image() {
+        std::fs::write(directory.path().join(file), bytes).expect("a file");
     }
     directory
 }
 
 fn everything() -> BTreeSet<u64> {
     (0..CLOSED + IN_WAL).map(|sequence| work::id(0, sequence)).collect()
-}
-
-fn length(directory: &Path, file: &str) -> usize {
-    usize::try_from(std::fs::metadata(directory.join(file)).expect("a file").len()).expect("a length")
 }
 
 fn change(path: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
@@ -297,18 +290,18 @@ proptest! {
 
     #[test]
     fn no_flipped_bit_in_the_wal_is_silent(place in 0.0..1.0_f64, bit in 0..8_u8) {
-        check_flip("log.db-wal", scaled(place, length(image(), "log.db-wal")), bit);
+        check_flip("log.db-wal", scaled(place, image()["log.db-wal"].len()), bit);
     }
 
     #[test]
     fn no_flipped_bit_in_the_database_is_silent(place in 0.0..1.0_f64, bit in 0..8_u8) {
-        check_flip("log.db", scaled(place, length(image(), "log.db")), bit);
+        check_flip("log.db", scaled(place, image()["log.db"].len()), bit);
     }
 
     #[test]
     fn no_cut_of_the_wal_is_silent(place in 0.0..1.0_f64) {
         let directory = copy_of_image();
-        let keep = scaled(place, length(image(), "log.db-wal"));
+        let keep = scaled(place, image()["log.db-wal"].len());
         change(directory.path().join("log.db-wal"), |wal| wal.truncate(keep));
         check_refused(directory.path(), "log.db-wal, byte");
     }
