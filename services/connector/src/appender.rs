@@ -11,11 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tradewind_domain::{Body, IngestAlive, Vendor};
 use tradewind_ports::{Clock, EventLog, LogError, NewRecord, Topic, TopicPartition};
 use tradewind_wire::delivery::{dead_letter_record, raw_record};
-use tradewind_wire::record;
+use tradewind_wire::record::{self, NewFact};
 
 use crate::answer::Answer;
 use crate::beats::Heard;
-use crate::delivery::{Kept, system_fact};
+use crate::delivery::Kept;
 use crate::directory::{Current, Door};
 use crate::metrics::{Counted, Queued};
 use crate::reach::Reach;
@@ -207,7 +207,7 @@ impl Appender {
             return;
         }
         let beat = Body::IngestAlive(IngestAlive { vendors: vendors.clone() });
-        let fact = system_fact(self.partition, self.shared.clock.now(), beat);
+        let fact = NewFact::of_partition(self.partition, self.shared.clock.now(), beat);
         match self.shared.log.append(&Topic::Events.partition(self.partition), vec![record::event(&fact)]) {
             Ok(_) => {
                 self.heard.hear(vendors, now);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{
-    Arrival, Body, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
+    Arrival, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
     Timestamp, derive, key_owner_digest,
 };
 use tradewind_ports::{KeyVault, SealingKey, VaultError};
@@ -195,32 +195,5 @@ impl Kept {
             Kept::Raw { facts, .. } => facts.len(),
             Kept::DeadLetter(_) => 0,
         }
-    }
-}
-
-/// A fact of ours about a partition, made at `at`.
-pub(crate) fn system_fact(partition: u32, at: Timestamp, body: Body) -> NewFact {
-    let source = Source::ourselves();
-    let id = FactId::derive(&FactIdentity {
-        tenant: "",
-        vendor: source.vendor.as_str(),
-        account: source.account.as_str(),
-        kind: body.kind(),
-        object: &partition.to_be_bytes(),
-        version: &at.millis().to_be_bytes(),
-        item: b"",
-    });
-    NewFact {
-        tenant: tradewind_domain::Tenant::system(),
-        id,
-        source,
-        arrival: Arrival::Live,
-        produced_at: at,
-        recorded_at: None,
-        placement: 0,
-        translation: 0,
-        caused_by: None,
-        raw: None,
-        fact: tradewind_domain::Fact { occurred_at: at, body },
     }
 }

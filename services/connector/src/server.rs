@@ -99,6 +99,8 @@ pub async fn serve(
         Ok(reason) = failure => Err(ServeError::Directory(reason)),
     };
     health.stop();
+    // What is not reached any more is not to be proven to be.
+    probing.abort();
     drop(listener);
     tracing::info!("finishing what was taken");
     let finished = async {
@@ -113,7 +115,6 @@ pub async fn serve(
     if tokio::time::timeout(stop_within, finished).await.is_err() {
         tracing::warn!("not all of it could be finished in time; its vendors will send it again");
     }
-    probing.abort();
     readiness.abort();
     stopped
 }

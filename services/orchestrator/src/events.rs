@@ -14,11 +14,19 @@ pub(crate) struct Cursor<'a> {
     /// Records from here on are not read.
     end: u64,
     batch: VecDeque<Record>,
+    /// Told of each batch: whoever reads is alive.
+    alive: &'a dyn Fn(),
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(log: &'a dyn EventLog, at: TopicPartition, from: u64, end: u64) -> Cursor<'a> {
-        Cursor { log, at, next: from, end, batch: VecDeque::new() }
+    pub(crate) fn new(
+        log: &'a dyn EventLog,
+        at: TopicPartition,
+        from: u64,
+        end: u64,
+        alive: &'a dyn Fn(),
+    ) -> Cursor<'a> {
+        Cursor { log, at, next: from, end, batch: VecDeque::new(), alive }
     }
 
     pub(crate) fn at(&self) -> &TopicPartition {
@@ -29,6 +37,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn peek(&mut self) -> Result<Option<&Record>, LogError> {
         while self.batch.is_empty() && self.next < self.end {
             let batch = self.log.read(&self.at, self.next, BATCH)?;
+            (self.alive)();
             if batch.records.is_empty() && batch.next == self.next {
                 break;
             }

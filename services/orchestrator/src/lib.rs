@@ -11,9 +11,19 @@
 
 #![forbid(unsafe_code)]
 
+mod ask;
+mod directory;
+mod drain;
 mod events;
+mod host;
+mod metrics;
 mod owner;
+mod pulse;
 mod recover;
 mod turn;
 
-pub use owner::{Owner, OwnerError, Settings, TurnLimits, Turned};
+pub use ask::{AskError, Desk, Questions, Standing, Timeline, desk};
+pub use host::{Host, HostError, Stores};
+pub use metrics::{Counted, OrchestratorMetric};
+pub use owner::{Owner, OwnerError, Remedy, Settings, TurnLimits, Turned};
+pub use pulse::Pulse;

@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tradewind_domain::{
-    Arrival, Body, Envelope, Fact, FactId, FactIdentity, Lineage, Name, Position, Source, Tenant, Timestamp,
-    TurnCommitted, Vendor,
-};
+use tradewind_domain::{Body, Envelope, Lineage, Name, Position, Timestamp, TurnCommitted};
 use tradewind_engine::{Budget, Drained, Partition, Rules};
 use tradewind_ports::{EventLog, LogError, ReadLimit, Record, StoreError, Topic, TopicPartition, Writer};
 use tradewind_wire::{DecodeError, decision, record};
@@ -63,6 +61,35 @@ pub enum OwnerError {
     Broken { at: TopicPartition, offset: u64, expected: String },
     /// The store, or a topic, belongs to another history of the log: stop.
     OtherLineage { at: String, expected: Lineage, got: Lineage },
+}
+
+/// What to do after an error; the owner itself is of no more use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Somebody else has the partition.
+    GiveUp,
+    /// Recover another owner, after a pause.
+    Recover,
+    /// Move the store aside, then recover.
+    Rebuild,
+    /// A successor would get no further: a person has to act.
+    Stop,
+}
+
+impl OwnerError {
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            OwnerError::Log(LogError::Fenced) => Remedy::GiveUp,
+            OwnerError::Log(LogError::Indefinite { .. } | LogError::Unavailable { .. })
+            | OwnerError::Store(StoreError::Unavailable { .. }) => Remedy::Recover,
+            OwnerError::Store(StoreError::Damaged { .. }) => Remedy::Rebuild,
+            OwnerError::Log(LogError::Lost { .. } | LogError::Damaged { .. } | LogError::Refused { .. })
+            | OwnerError::Unreadable { .. }
+            | OwnerError::Broken { .. }
+            | OwnerError::OtherLineage { .. } => Remedy::Stop,
+        }
+    }
 }
 
 impl fmt::Display for OwnerError {
@@ -211,17 +238,30 @@ impl Owner {
         self.open.facts += done.facts;
         self.open.wakeups += done.wakeups;
         let is_stale = self.partition.watermark().since(self.committed_at) >= COMMIT_EVERY_MS;
-        let must_close = (self.must_drain() || is_stale) && self.partition.position() > self.committed;
+        let must_close = (self.is_full() || is_stale) && self.partition.position() > self.committed;
         if !turn.is_silent() || must_close {
             self.commit(turn)?;
         }
-        if self.must_drain() && !self.partition.is_draining() && self.partition.committed_leaves() > 0 {
+        if self.is_full() && !self.partition.is_draining() && self.partition.committed_leaves() > 0 {
             self.partition.begin_drain(self.decisions_offset);
         }
         Ok(done)
     }
 
-    fn must_drain(&self) -> bool {
+    /// Returns when there is something to read, or after this long.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer.
+    pub fn wait(&self, timeout: Duration) -> Result<(), OwnerError> {
+        if self.unread.is_empty() && self.partition.position().step == 0 {
+            self.log.wait(&self.events(), self.events_next, timeout)?;
+        }
+        Ok(())
+    }
+
+    /// More leaves are changed than memory is meant for.
+    pub(crate) fn is_full(&self) -> bool {
         self.partition.open_leaves() + self.partition.committed_leaves() >= self.settings.drain_leaves
     }
 
@@ -301,11 +341,20 @@ impl Owner {
     /// The log or the store does not take it; the next start reads more.
     pub fn checkpoint(&mut self) -> Result<(), OwnerError> {
         while self.drain_slice()? {}
+        self.begin_drain()?;
+        while self.drain_slice()? {}
+        Ok(())
+    }
+
+    /// Closes the generation: everything folded until now is to be written, in
+    /// slices. None may be under way.
+    pub(crate) fn begin_drain(&mut self) -> Result<(), OwnerError> {
         if self.partition.position() > self.committed {
             self.commit(Turn::new(self.settings.limits, self.lineage))?;
+        } else if self.partition.committed_leaves() == 0 {
+            return Ok(());
         }
         self.partition.begin_drain(self.decisions_offset);
-        while self.drain_slice()? {}
         Ok(())
     }
 
@@ -322,29 +371,7 @@ impl Owner {
         if self.tick.outstanding || !is_time || !self.partition.has_wakeups() {
             return Ok(false);
         }
-        let fact = Fact { occurred_at: now, body: Body::Tick };
-        let id = FactId::derive(&FactIdentity {
-            tenant: "",
-            vendor: Vendor::ourselves().as_str(),
-            account: "",
-            kind: fact.body.kind(),
-            object: &self.settings.partition.to_be_bytes(),
-            version: &now.millis().to_be_bytes(),
-            item: b"",
-        });
-        let tick = record::NewFact {
-            tenant: Tenant::system(),
-            id,
-            source: Source::ourselves(),
-            arrival: Arrival::Live,
-            produced_at: now,
-            recorded_at: None,
-            placement: 0,
-            translation: 0,
-            caused_by: None,
-            raw: None,
-            fact,
-        };
+        let tick = record::NewFact::of_partition(self.settings.partition, now, Body::Tick);
         self.log.append(&self.events(), vec![record::event(&tick)])?;
         self.tick.outstanding = true;
         Ok(true)

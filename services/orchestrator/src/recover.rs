@@ -31,6 +31,16 @@ impl Owner {
         log: Arc<dyn EventLog>,
         store: Box<dyn StateStore>,
     ) -> Result<Owner, OwnerError> {
+        Owner::recover_alive(settings, log, store, &|| {})
+    }
+
+    /// Catching up takes as long as there is to fold; `alive` is called on the way.
+    pub(crate) fn recover_alive(
+        settings: Settings,
+        log: Arc<dyn EventLog>,
+        store: Box<dyn StateStore>,
+        alive: &dyn Fn(),
+    ) -> Result<Owner, OwnerError> {
         let events = Topic::Events.partition(settings.partition);
         let decisions = Topic::Decisions.partition(settings.partition);
         let mut writer = log.writer(&format!("{}/orchestrator/{}", settings.installation, settings.partition))?;
@@ -46,7 +56,7 @@ impl Owner {
                 reason: format!("expected lineage {}, got {lineage}", opened.lineage),
             }));
         }
-        let mut catching_up = CatchingUp::new(log.as_ref(), &settings, partition, opened.lineage, decisions_end);
+        let mut catching_up = CatchingUp::new(log.as_ref(), &settings, partition, opened.lineage, decisions_end, alive);
         catching_up.read_decisions()?;
         let CatchingUp { partition, committed, committed_at, adopted, events: cursor, .. } = catching_up;
         let (unread, events_next) = cursor.into_rest();
@@ -172,12 +182,13 @@ impl<'a> CatchingUp<'a> {
         partition: Partition,
         lineage: Lineage,
         decisions_end: u64,
+        alive: &'a dyn Fn(),
     ) -> CatchingUp<'a> {
         let committed = partition.position();
         let next_event = if committed.step == 0 { committed.offset } else { committed.offset + 1 };
-        let events = Cursor::new(log, Topic::Events.partition(settings.partition), next_event, u64::MAX);
+        let events = Cursor::new(log, Topic::Events.partition(settings.partition), next_event, u64::MAX, alive);
         let decisions_at = Topic::Decisions.partition(settings.partition);
-        let decisions = Cursor::new(log, decisions_at, partition.decisions_offset(), decisions_end);
+        let decisions = Cursor::new(log, decisions_at, partition.decisions_offset(), decisions_end, alive);
         let committed_at = partition.watermark();
         CatchingUp {
             partition,

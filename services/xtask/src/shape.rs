@@ -27,6 +27,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("console", &["domain", "explain", "ports", "telemetry", "wire"]),
     // Vendors know nothing of whom they talk to.
     ("sandbox", &[]),
+    // The binary puts the rest together.
+    (
+        "tradewind",
+        &[
+            "actuator", "connector", "console", "domain", "egress", "engine", "explain", "log-embedded", "log-kafka",
+            "orchestrator", "ports", "sandbox", "store", "telemetry", "transfer", "vault", "vendors", "wire",
+        ],
+    ),
     ("simulation", &["domain", "engine", "orchestrator", "ports", "wire"]),
 ];
 

@@ -1,6 +1,7 @@
 //! Whether the process can do its work. Being alive is another matter: a process
 //! that answers at all is, whatever it waits for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +14,7 @@ pub struct Health(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// What a part waits for; `None` once it is ready.
-    parts: BTreeMap<&'static str, Option<String>>,
+    parts: BTreeMap<Cow<'static, str>, Option<String>>,
     has_started: bool,
     is_stopping: bool,
 }
@@ -21,7 +22,7 @@ struct State {
 /// One part, in the hands of whoever knows of it.
 #[derive(Clone, Debug)]
 pub struct Part {
-    name: &'static str,
+    name: Cow<'static, str>,
     health: Health,
 }
 
@@ -41,8 +42,9 @@ impl Health {
 
     /// Adds a part, which is not ready yet; the same part if it was there.
     #[must_use]
-    pub fn part(&self, name: &'static str) -> Part {
-        self.state().parts.entry(name).or_insert_with(|| Some("starting".into()));
+    pub fn part(&self, name: impl Into<Cow<'static, str>>) -> Part {
+        let name = name.into();
+        self.state().parts.entry(name.clone()).or_insert_with(|| Some("starting".into()));
         Part { name, health: self.clone() }
     }
 
@@ -92,13 +94,13 @@ impl State {
 impl Part {
     pub fn ready(&self) {
         let mut state = self.health.state();
-        state.parts.insert(self.name, None);
+        state.parts.insert(self.name.clone(), None);
         state.has_started |= state.is_ready();
     }
 
     /// `reason` is shown to whoever may ask: no names of people, no secrets.
     pub fn waits_for(&self, reason: impl Into<String>) {
-        self.health.state().parts.insert(self.name, Some(reason.into()));
+        self.health.state().parts.insert(self.name.clone(), Some(reason.into()));
     }
 }
 

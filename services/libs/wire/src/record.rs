@@ -1,6 +1,6 @@
 //! Facts as records of `tradewind.events`: key, headers, value.
 
-use tradewind_domain::{Arrival, Envelope, Fact, FactId, Source, Tenant, Timestamp};
+use tradewind_domain::{Arrival, Body, Envelope, Fact, FactId, FactIdentity, Source, Tenant, Timestamp};
 use tradewind_ports::{NewRecord, Record, TopicPartition};
 
 use crate::common::ReadName;
@@ -28,6 +28,42 @@ pub struct NewFact {
     /// The delivery it was translated from, and its offset.
     pub raw: Option<(TopicPartition, u64)>,
     pub fact: Fact,
+}
+
+impl NewFact {
+    /// A fact of our own in a tenant's order, or in nobody's.
+    #[must_use]
+    pub fn ours(tenant: Tenant, placement: u32, id: FactId, at: Timestamp, body: Body) -> NewFact {
+        NewFact {
+            tenant,
+            id,
+            source: Source::ourselves(),
+            arrival: Arrival::Live,
+            produced_at: at,
+            recorded_at: None,
+            placement,
+            translation: 0,
+            caused_by: None,
+            raw: None,
+            fact: Fact { occurred_at: at, body },
+        }
+    }
+
+    /// A fact of our own about a partition, made at `at`.
+    #[must_use]
+    pub fn of_partition(partition: u32, at: Timestamp, body: Body) -> NewFact {
+        let source = Source::ourselves();
+        let id = FactId::derive(&FactIdentity {
+            tenant: "",
+            vendor: source.vendor.as_str(),
+            account: source.account.as_str(),
+            kind: body.kind(),
+            object: &partition.to_be_bytes(),
+            version: &at.millis().to_be_bytes(),
+            item: b"",
+        });
+        NewFact::ours(Tenant::system(), 0, id, at, body)
+    }
 }
 
 /// The record that brings `new` onto `tradewind.events`.

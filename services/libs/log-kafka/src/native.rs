@@ -1,0 +1,31 @@
+//! The calls of librdkafka that rdkafka doesn't offer. The only unsafe code of the repository, so that
+//! it can be read at one sitting.
+
+#![allow(unsafe_code)]
+
+use std::time::Duration;
+
+use rdkafka::bindings::{rd_kafka_flush, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_resp_err_t};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+
+/// Sends what is queued and waits for its acknowledgements; whether all of them came in time.
+///
+/// rdkafka's own `flush` polls between two looks, and since 0.38 a poll lasts its whole time-out of 100 ms whatever
+/// happens meanwhile: every transaction would take that long.
+pub(crate) fn flush<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> bool {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the pointer is that of a live client, which the borrow keeps alive; librdkafka's clients may be
+    // called from any thread. With delivery reports as events (rdkafka always asks for them so), this only waits on
+    // a condition variable and runs no callback.
+    let answer = unsafe { rd_kafka_flush(producer.client().native_ptr(), timeout_ms) };
+    answer == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Whether the message of a delivery report is certainly not on the log: it was never sent, or a broker refused it.
+pub(crate) fn is_certainly_not_stored(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the pointer is that of the message borrowed, which the event it came with keeps alive; the call
+    // reads one field.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status == rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
+}

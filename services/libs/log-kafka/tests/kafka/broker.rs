@@ -1,0 +1,183 @@
+//! A Kafka broker of its own for a test, and what a test needs around the log.
+
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use futures_executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use tradewind_domain::Vendor;
+use tradewind_log_kafka::{KafkaLog, KafkaSettings, prepare};
+use tradewind_ports::{EventLog, Headers, NewRecord, ReadLimit, Record, Topic, TopicPartition};
+
+const LOCAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../deploy/kafka/local");
+
+/// Exit code of `deploy/kafka/local` where Java, Maven or the artefacts can't be had.
+const UNAVAILABLE: i32 = 69;
+
+/// Stopped, and its data deleted, when dropped, and when its test panics or is killed.
+pub(crate) struct Broker {
+    directory: PathBuf,
+    pub(crate) address: String,
+    /// Ends the broker when its standard input does.
+    warden: Child,
+}
+
+impl Broker {
+    /// `None`, said on stderr, where there is no Java or Maven; a failure where `CI` is set.
+    pub(crate) fn start(name: &str) -> Option<Broker> {
+        let directory = std::env::temp_dir().join(format!("tradewind-kafka-{}-{name}", std::process::id()));
+        let warden = Command::new("sh")
+            .args(["-c", r#"cat; "$0" kill --dir "$1"; rm -rf "$1""#, LOCAL])
+            .arg(&directory)
+            .stdin(Stdio::piped())
+            // A Ctrl-C meant for the test doesn't end it.
+            .process_group(0)
+            .spawn()
+            .expect("a shell runs");
+        let mut broker = Broker { directory, address: String::new(), warden };
+        let output = broker.local(&["start", "--port", "0"]);
+        if output.status.code() == Some(UNAVAILABLE) {
+            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            assert!(std::env::var_os("CI").is_none(), "CI needs a Kafka broker: {reason}");
+            // Not `eprintln`, which is shown of tests that fail only.
+            writeln!(std::io::stderr(), "skipped {name}: {reason}").expect("stderr can be written");
+            return None;
+        }
+        broker.address = address(&output);
+        Some(broker)
+    }
+
+    fn local(&self, arguments: &[&str]) -> Output {
+        let (command, options) = arguments.split_first().expect("a command");
+        let mut process = Command::new(LOCAL);
+        process.arg(command).arg("--dir").arg(&self.directory).args(options).env("TRADEWIND_KAFKA_HEAP", "384m");
+        process.output().expect("deploy/kafka/local runs")
+    }
+
+    /// At once and without a word, as SIGKILL does.
+    pub(crate) fn kill(&self) {
+        self.signal("-KILL");
+    }
+
+    /// Alive, and silent until [`Broker::resume`].
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.directory.join("pid")).expect("a running broker has a pid");
+        let sent = Command::new("kill").args([signal, pid.trim()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// After a kill; waits until it answers.
+    pub(crate) fn restart(&self) {
+        // Waits until the killed process is gone.
+        assert!(self.local(&["kill"]).status.success());
+        assert_eq!(address(&self.local(&["start"])), self.address);
+    }
+
+    pub(crate) fn settings(&self, prefix: &str) -> KafkaSettings {
+        KafkaSettings {
+            partitions: 2,
+            is_dev: true,
+            topic_prefix: format!("{prefix}."),
+            ..KafkaSettings::new(&self.address, prefix)
+        }
+    }
+
+    /// A log with topics of its own.
+    pub(crate) fn log(&self, prefix: &str) -> KafkaLog {
+        let settings = self.settings(prefix);
+        prepare(&settings, &topics()).expect("topics can be made");
+        KafkaLog::connect(settings).expect("the settings are good")
+    }
+
+    /// A topic that we wouldn't make so. What is altered later, brokers show and act on with a delay.
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = settings.iter().fold(topic, |topic, (setting, value)| topic.set(setting, value));
+        let results = self.admin(async |admin, options| admin.create_topics([&topic], options).await);
+        assert_eq!(results.expect("an answer"), [Ok(name.to_owned())]);
+    }
+
+    pub(crate) fn admin<T>(&self, ask: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> T) -> T {
+        let client = ClientConfig::new().set("bootstrap.servers", &self.address).create().expect("an admin client");
+        block_on(ask(&client, &AdminOptions::new()))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.warden.stdin.take());
+        let _ = self.warden.wait();
+    }
+}
+
+fn address(output: &Output) -> String {
+    assert!(output.status.success(), "no broker: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+pub(crate) fn vendor() -> Vendor {
+    Vendor::new("klaviyo").expect("a vendor")
+}
+
+pub(crate) fn topics() -> [Topic; 5] {
+    [Topic::Events, Topic::Decisions, Topic::Commands(vendor()), Topic::DeadLetter, Topic::Owners]
+}
+
+pub(crate) fn events() -> TopicPartition {
+    Topic::Events.partition(0)
+}
+
+pub(crate) fn decisions() -> TopicPartition {
+    Topic::Decisions.partition(0)
+}
+
+pub(crate) fn record(text: &str) -> NewRecord {
+    NewRecord {
+        key: b"demo".to_vec(),
+        headers: Headers::new().with("ce_id", text.as_bytes()),
+        value: Some(text.as_bytes().to_vec()),
+    }
+}
+
+/// A record whose value no compression makes smaller.
+pub(crate) fn noise(bytes: usize) -> NewRecord {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let value = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    });
+    NewRecord { value: Some(value.take(bytes).collect()), ..record("noise") }
+}
+
+/// What the partition holds up to the end its brokers tell.
+pub(crate) fn read_all(log: &KafkaLog, at: &TopicPartition) -> Vec<Record> {
+    let end = log.bounds(at).expect("bounds").end;
+    let mut records = Vec::new();
+    let mut next = 0;
+    while next < end {
+        let batch = log.read(at, next, ReadLimit { records: 10_000, bytes: 64 << 20 }).expect("read");
+        assert!(batch.next > next, "stopped at {next}, before the end {end}");
+        next = batch.next;
+        records.extend(batch.records);
+    }
+    records
+}
+
+pub(crate) fn texts(records: &[Record]) -> Vec<String> {
+    let text = |record: &Record| String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
+    records.iter().map(text).collect()
+}

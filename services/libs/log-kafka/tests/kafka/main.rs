@@ -1,0 +1,9 @@
+//! The log on real brokers, each started by `deploy/kafka/local` for one test.
+
+#![forbid(unsafe_code)]
+
+mod absence;
+mod broker;
+mod contract;
+mod faults;
+mod unreachable;
