@@ -1,0 +1,211 @@
+//! `tradewind dev`: the whole product in one process, without a server: embedded
+//! log, sandbox vendors, connector, owners, actuators.
+
+mod time;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinHandle;
+use tradewind_connector::{ServeError, Telemetry};
+use tradewind_engine::Rules;
+use tradewind_orchestrator::{Counted, Desk, TurnLimits};
+use tradewind_ports::Clock as _;
+use tradewind_sandbox::Sandbox;
+use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
+use tradewind_vendors::ROSTER;
+
+use crate::clock::{Stretched, WallClock};
+use crate::configuration::Configuration;
+use crate::demo::merchant::{self, Agreed};
+use crate::demo::{Played, play};
+use crate::failure::Failure;
+use crate::ground::Ground;
+use crate::memory::Shares;
+use crate::parts::actuators::Acting;
+use crate::parts::ingress::Ingress;
+use crate::parts::owners::Owning;
+use crate::parts::worker::Worker;
+use crate::parts::{address, client, listen};
+
+/// How often threads are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What each of the two halves of a stop may take: the whole is 10 s.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+pub(crate) fn run(configuration: &Configuration) -> Result<(), Failure> {
+    let runtime = Runtime::new().map_err(Failure::unavailable)?;
+    let ended = runtime.block_on(start_and_serve(configuration));
+    // What is still under way has had its time.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
+}
+
+async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
+    let shutdown = Shutdown::on_signals().map_err(Failure::unavailable)?;
+    let (health, metrics) = (Health::new(), Metrics::new());
+    let ground = Ground::embedded(configuration)?;
+    ground.must_be_for_development()?;
+    let agreed = Agreed::with(&ground.secrets)?;
+    merchant::set_up(ground.log.as_ref(), ground.partitions, &agreed, &configuration.sandbox, WallClock.now())?;
+    let ingress = listen("ingress", configuration.ingress.address).await?;
+    let operations = listen("operations", configuration.operations.address).await?;
+    let at = Addresses { ingress: address(&ingress)?, operations: address(&operations)? };
+
+    let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
+    let (owners, desks) = start_owners(configuration, &ground, shares, &health, &metrics)?;
+    let speed = configuration.sandbox.speed.0;
+    let clock = time::stretch(&ground, &owners, &desks, speed).await?;
+    let settings = &configuration.sandbox;
+    let sandbox = play(Played { settings, agreed: &agreed, ingress: at.ingress, clock }).await?;
+    let actuators = start_actuators(configuration, &ground, clock, &sandbox)?;
+    let connector = Ingress {
+        ground: &ground,
+        listener: ingress,
+        clock: Arc::new(clock),
+        speed,
+        desk: sandbox.addresses().desk,
+        stop_within: STOP_WITHIN,
+        telemetry: Telemetry { health: health.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() },
+    }
+    .start()?;
+    let served = tokio::spawn(operations::serve(operations, health.clone(), metrics));
+    announce(configuration, shares, &at, &sandbox);
+
+    let mut running = Running { owners, actuators, connector, sandbox };
+    let ended = tokio::select! {
+        () = shutdown.requested() => Ok(()),
+        failure = running.failed() => Err(failure),
+    };
+    health.stop();
+    shutdown.request();
+    let stopped = running.stop(&ground).await;
+    served.abort();
+    ended.and(stopped)
+}
+
+/// Threads and tasks that are to stop together.
+struct Running {
+    owners: Vec<Worker>,
+    actuators: Vec<Worker>,
+    connector: JoinHandle<Result<(), ServeError>>,
+    sandbox: Sandbox,
+}
+
+impl Running {
+    /// Returns when a part ended that nobody told to.
+    async fn failed(&mut self) -> Failure {
+        loop {
+            if self.connector.is_finished() {
+                return Failure::stopped("keep the connector alive: it ended");
+            }
+            for worker in self.owners.iter().chain(&self.actuators) {
+                if worker.is_finished() || worker.hangs() {
+                    let how = if worker.hangs() { "hangs" } else { "ended" };
+                    return Failure::stopped(format!("keep {} alive: it {how}", worker.name()));
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// First the doors and those who call out, then the owners with what these
+    /// still appended, so that the next start finds everything in the stores.
+    async fn stop(mut self, ground: &Ground) -> Result<(), Failure> {
+        let doors = async {
+            let (_, _, ()) = tokio::join!(self.connector, stop(self.actuators), self.sandbox.stop());
+        };
+        if tokio::time::timeout(STOP_WITHIN, doors).await.is_err() {
+            tracing::warn!("not everything that was under way could be finished; it is taken up at the next start");
+        }
+        time::unstretch(ground)?;
+        tokio::time::timeout(STOP_WITHIN, stop(self.owners)).await.unwrap_or_else(|_| {
+            Err(Failure::stopped("write the checkpoints: it takes too long; the next start reads more of the log"))
+        })
+    }
+}
+
+/// Tells them all, then waits for each.
+async fn stop(workers: Vec<Worker>) -> Result<(), Failure> {
+    workers.iter().for_each(Worker::stop);
+    let joined = tokio::task::spawn_blocking(move || workers.into_iter().try_for_each(Worker::join));
+    joined.await.map_err(Failure::stopped)?.map_err(Failure::stopped)
+}
+
+fn start_owners(
+    configuration: &Configuration,
+    ground: &Ground,
+    shares: Shares,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<(Vec<Worker>, Vec<Desk>), Failure> {
+    let rules = Arc::new(Rules::shipped());
+    let fold_version = rules.fold_version;
+    let owning = Owning {
+        installation: configuration.installation.0.clone(),
+        log: ground.log.clone(),
+        rules,
+        shares,
+        limits: TurnLimits::default(),
+        health: health.clone(),
+        counted: Counted::new(metrics),
+    };
+    let start = |partition| {
+        let stores = ground.installation.stores(partition, fold_version, shares.store_bytes);
+        owning.start(partition, Box::new(stores)).map_err(Failure::unavailable)
+    };
+    (0..ground.partitions).map(start).collect()
+}
+
+fn start_actuators(
+    configuration: &Configuration,
+    ground: &Ground,
+    clock: Stretched,
+    sandbox: &Sandbox,
+) -> Result<Vec<Worker>, Failure> {
+    let acting = Acting {
+        log: ground.log.clone(),
+        vault: ground.vault.clone(),
+        secrets: Arc::new(ground.secrets.clone()),
+        clocks: Arc::new(clock),
+        client: client(ground)?,
+        runtime: Handle::current(),
+    };
+    let mut workers = Vec::new();
+    for integration in ROSTER {
+        for partition in 0..ground.partitions {
+            let settings = tradewind_actuator::Settings::of(&configuration.installation.0, partition, integration);
+            let Some(mut settings) = settings else { continue };
+            settings.origin = Some(format!("http://{}", sandbox.addresses().mail));
+            workers.push(acting.start(settings).map_err(Failure::unavailable)?);
+        }
+    }
+    Ok(workers)
+}
+
+/// Where we listen, whatever was asked for.
+struct Addresses {
+    ingress: SocketAddr,
+    operations: SocketAddr,
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the command prints")]
+fn announce(configuration: &Configuration, shares: Shares, at: &Addresses, sandbox: &Sandbox) {
+    let Configuration { directory, sandbox: played, partitions, memory_mib, .. } = configuration;
+    println!("tradewind dev: one merchant and sandbox vendors, {} times as fast as the clock", played.speed.0);
+    println!("  webhooks    http://{}", at.ingress);
+    println!("  operations  http://{}/readyz and /metrics", at.operations);
+    println!("  sandbox     http://{}/sandbox/status", sandbox.addresses().status);
+    println!("  directory   {} (partitions: {})", directory.display(), partitions.0);
+    println!(
+        "  memory      {} MiB; for each partition {} MiB for its store, {} changed and {} cached leaves",
+        memory_mib.0,
+        shares.store_bytes >> 20,
+        shares.dirty_leaves,
+        shares.cache_leaves
+    );
+    println!("ctrl-c stops it; the same command goes on from there");
+}

@@ -1,0 +1,132 @@
+//! What an installation without servers keeps in its directory:
+//!
+//! ```text
+//! log/                 the embedded log
+//! state/<partition>/   the store of a partition
+//! vault                sealing keys, wrapped
+//! installation.key     what wraps them; keep it apart from copies of the rest
+//! secrets/             a file a secret
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tradewind_log_embedded::{EmbeddedLog, OpenError, Options};
+use tradewind_ports::{Clock, StateStore, StoreError};
+use tradewind_store::{Opened, Opening, Settings};
+use tradewind_vault::{FileVault, InstallationKey, KeyFileError, VaultReader};
+
+use crate::failure::Failure;
+use crate::secrets::SecretFiles;
+
+/// Leaves that a partition's store is laid out for before its memory is no longer
+/// bounded by its share.
+const STORE_LEAVES: u64 = 1_000_000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    directory: PathBuf,
+}
+
+impl Installation {
+    /// Makes the directory where it is missing.
+    pub(crate) fn create(directory: &Path) -> Result<Installation, Failure> {
+        let refused = |error| Failure::usage(format!("use the directory {}: {error}", directory.display()));
+        fs::create_dir_all(directory).map_err(refused)?;
+        Ok(Installation { directory: directory.into() })
+    }
+
+    /// One that is there already.
+    pub(crate) fn find(directory: &Path) -> Result<Installation, Failure> {
+        if !directory.join("log").is_dir() {
+            let reason =
+                format!("find a log in {}: expected a directory that `tradewind dev` made", directory.display());
+            return Err(Failure::usage(reason));
+        }
+        Ok(Installation { directory: directory.into() })
+    }
+
+    pub(crate) fn log(&self, partitions: u32) -> Result<Arc<EmbeddedLog>, Failure> {
+        let log = EmbeddedLog::open(&self.directory.join("log"), Options::new(partitions)).map_err(of_log)?;
+        if log.cut_bytes() > 0 {
+            tracing::warn!(
+                bytes = log.cut_bytes(),
+                "cut what a power loss had torn off the log; nobody was told it was kept"
+            );
+        }
+        Ok(Arc::new(log))
+    }
+
+    /// The log beside whoever writes it.
+    pub(crate) fn log_reader(&self) -> Result<Arc<EmbeddedLog>, Failure> {
+        EmbeddedLog::open_reader(&self.directory.join("log")).map(Arc::new).map_err(of_log)
+    }
+
+    pub(crate) fn vault(&self, clock: Arc<dyn Clock>) -> Result<Arc<FileVault>, Failure> {
+        let key = self.key()?;
+        let opened = FileVault::open(&self.vault_path(), key, clock).map_err(Failure::unavailable)?;
+        if let Some(cut) = opened.cut {
+            tracing::warn!(?cut, "cut what a power loss had torn off the vault; nobody was given a key of it");
+        }
+        Ok(Arc::new(opened.vault))
+    }
+
+    fn key(&self) -> Result<InstallationKey, Failure> {
+        let path = self.directory.join("installation.key");
+        match InstallationKey::load(&path) {
+            Err(KeyFileError::Unreadable { reason, .. })
+                if reason.kind() == std::io::ErrorKind::NotFound && !self.vault_path().exists() =>
+            {
+                InstallationKey::create(&path).map_err(Failure::usage)
+            }
+            loaded => loaded.map_err(Failure::usage),
+        }
+    }
+
+    /// For whoever only opens what is sealed.
+    pub(crate) fn vault_reader(&self) -> Result<VaultReader, Failure> {
+        VaultReader::open(&self.vault_path(), self.key()?).map_err(Failure::unavailable)
+    }
+
+    fn vault_path(&self) -> PathBuf {
+        self.directory.join("vault")
+    }
+
+    pub(crate) fn secrets(&self) -> Result<SecretFiles, Failure> {
+        let path = self.directory.join("secrets");
+        SecretFiles::open(&path).map_err(|error| Failure::usage(format!("use {}: {error}", path.display())))
+    }
+
+    pub(crate) fn stores(&self, partition: u32, fold_version: u32, memory_bytes: u64) -> PartitionStores {
+        let dir = self.directory.join("state").join(partition.to_string());
+        let settings = Settings { leaves: STORE_LEAVES, ..Settings::new(fold_version, memory_bytes) };
+        PartitionStores(Opening { dir, settings })
+    }
+}
+
+fn of_log(error: OpenError) -> Failure {
+    match error {
+        OpenError::Held { .. } | OpenError::Unfit { .. } => Failure::usage(error),
+        OpenError::Log(error) => Failure::stopped(error),
+    }
+}
+
+/// The store of one partition, in the terms of its host.
+#[derive(Debug)]
+pub(crate) struct PartitionStores(Opening);
+
+impl tradewind_orchestrator::Stores for PartitionStores {
+    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+        let Opened { store, rebuilt } = self.0.open()?;
+        let reason = rebuilt.map(|rebuilt| match rebuilt.moved_to {
+            Some(moved_to) => format!("{}; what was there is in {}", rebuilt.reason, moved_to.display()),
+            None => rebuilt.reason,
+        });
+        Ok((Box::new(store), reason))
+    }
+
+    fn move_aside(&mut self, reason: &str) -> Result<(), StoreError> {
+        self.0.move_aside(reason).map(drop)
+    }
+}

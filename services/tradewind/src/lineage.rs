@@ -1,0 +1,66 @@
+//! The first record of each partition: which history of the log this is.
+
+use tradewind_domain::{Body, Lineage, LineageKind, LineageOpened, Timestamp};
+use tradewind_ports::{EventLog, ReadLimit, Topic};
+use tradewind_wire::record::{self, NewFact};
+
+use crate::failure::Failure;
+
+const ONE: ReadLimit = ReadLimit { records: 1, bytes: 1 << 20 };
+
+/// Opens every partition of an empty log as part of one history, and joins the
+/// history of one that is not empty.
+pub(crate) fn open(
+    log: &dyn EventLog,
+    partitions: u32,
+    kind: LineageKind,
+    now: Timestamp,
+) -> Result<LineageOpened, Failure> {
+    // Processes may begin at once: the first record of the first partition counts
+    // for all of them, so the others are opened only when that one stands.
+    let opened = match first(log, 0)? {
+        Some(opened) => opened,
+        None => open_partition(log, 0, LineageOpened { lineage: draw()?, kind }, now)?,
+    };
+    for partition in 1..partitions {
+        let found = match first(log, partition)? {
+            Some(found) => found,
+            None => open_partition(log, partition, opened, now)?,
+        };
+        if found.lineage != opened.lineage {
+            let (at, expected, got) = (Topic::Events.partition(partition), opened.lineage, found.lineage);
+            return Err(Failure::stopped(format!("open {at}: expected lineage {expected}, got {got}")));
+        }
+    }
+    Ok(opened)
+}
+
+fn open_partition(
+    log: &dyn EventLog,
+    partition: u32,
+    opened: LineageOpened,
+    now: Timestamp,
+) -> Result<LineageOpened, Failure> {
+    let record = record::event(&NewFact::of_partition(partition, now, Body::LineageOpened(opened)));
+    let at = Topic::Events.partition(partition);
+    log.append(&at, vec![record]).map_err(Failure::unavailable)?;
+    first(log, partition)?.ok_or_else(|| Failure::stopped(format!("read {at}: expected what was just appended")))
+}
+
+fn first(log: &dyn EventLog, partition: u32) -> Result<Option<LineageOpened>, Failure> {
+    let at = Topic::Events.partition(partition);
+    let start = log.bounds(&at).map_err(Failure::unavailable)?.start;
+    let batch = log.read(&at, start, ONE).map_err(Failure::unavailable)?;
+    let Some(stored) = batch.records.first() else { return Ok(None) };
+    let envelope = record::envelope(stored).map_err(|error| Failure::stopped(format!("read {at}: {error}")))?;
+    match envelope.fact.body {
+        Body::LineageOpened(opened) => Ok(Some(opened)),
+        _ => Err(Failure::stopped(format!("read {at}: expected the record that opens the lineage"))),
+    }
+}
+
+fn draw() -> Result<Lineage, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::unavailable(format!("draw a lineage: {error}")))?;
+    Ok(Lineage::from_bytes(bytes))
+}

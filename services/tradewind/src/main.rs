@@ -1,0 +1,122 @@
+//! Tradewind: one binary, a command for each thing it does.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod configuration;
+mod demo;
+mod dev;
+mod failure;
+mod ground;
+mod installation;
+mod kafka;
+mod lineage;
+mod memory;
+mod parts;
+mod roles;
+mod secrets;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tradewind_telemetry::logs;
+
+use crate::configuration::{Configuration, LogFormat, Partitions, Speed};
+use crate::failure::{Exit, Failure};
+
+/// An event-sourced orchestrator for commerce.
+#[derive(Debug, Parser)]
+#[command(name = "tradewind", version)]
+struct Cli {
+    /// A configuration file in TOML; without it, everything has its default.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+
+    /// Where the installation keeps its log, vault, stores and secrets.
+    #[arg(long, global = true)]
+    directory: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the whole product with sandbox vendors, in one process and one directory.
+    Dev {
+        /// Seconds of the log in one of the world, from 1 to 3600.
+        #[arg(long)]
+        speed: Option<Speed>,
+
+        /// Partitions of a new log.
+        #[arg(long)]
+        partitions: Option<Partitions>,
+    },
+
+    /// Says why: the facts, the decision and what became of it, by the id of a command or a decision.
+    Why {
+        id: String,
+
+        /// Shows names and addresses, with the installation's own key.
+        #[arg(long)]
+        personal: bool,
+    },
+
+    /// Takes vendors' deliveries in, on Kafka.
+    Connector,
+
+    /// Owns partitions, on Kafka: folds, decides, issues commands.
+    Orchestrator,
+
+    /// Carries commands out, on Kafka.
+    Actuator,
+
+    /// Plays a merchant's vendors to an installation for development, on Kafka.
+    Sandbox,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage as u8 } else { 0 };
+            // Where nobody reads there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(exit);
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, reason }) => {
+            eprintln!("failed to {reason}");
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { config, directory, command } = cli;
+    let mut configuration = Configuration::load(config.as_deref())?;
+    if let Some(directory) = directory {
+        configuration.directory = directory;
+    }
+    let format = match configuration.logs.format {
+        LogFormat::Text => logs::Format::Text,
+        LogFormat::Json => logs::Format::Json,
+    };
+    logs::set_up(format, &configuration.logs.levels).map_err(Failure::usage)?;
+    match command {
+        Command::Dev { speed, partitions } => {
+            configuration.sandbox.speed = speed.unwrap_or(configuration.sandbox.speed);
+            configuration.partitions = partitions.unwrap_or(configuration.partitions);
+            dev::run(&configuration)
+        }
+        Command::Why { id, personal } => why::why(&configuration, &id, personal),
+        Command::Connector => roles::connector(&configuration),
+        Command::Orchestrator => roles::orchestrator(&configuration),
+        Command::Actuator => roles::actuator(&configuration),
+        Command::Sandbox => roles::sandbox(&configuration),
+    }
+}

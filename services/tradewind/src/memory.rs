@@ -1,0 +1,43 @@
+//! The memory budget: who may take how much of it.
+
+use tradewind_engine::Budget;
+
+const MIB: u64 = 1 << 20;
+
+/// What a changed or cached leaf takes in memory, by the store's bench.
+const LEAF_BYTES: u64 = 640;
+
+/// Leaves written to the store at once (docs/adr/0002).
+const SLICE_LEAVES: usize = 250;
+
+/// The shares of one partition, in bytes and leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) store_bytes: u64,
+    pub(crate) cache_leaves: usize,
+    pub(crate) dirty_leaves: usize,
+    /// Of the whole process: what Kafka's clients may take.
+    pub(crate) kafka_bytes: u64,
+}
+
+impl Shares {
+    /// Half for the stores, a quarter for changed leaves, an eighth for Kafka's
+    /// queues, a sixteenth for leaves that are read; the rest is for the code, its
+    /// stacks and deliveries in work.
+    pub(crate) fn of(memory_mib: u32, partitions: u32) -> Shares {
+        let bytes = u64::from(memory_mib) * MIB;
+        let (partitions, leaves) = (u64::from(partitions), |bytes: u64| {
+            usize::try_from((bytes / LEAF_BYTES).max(1_000)).expect("a budget fits the address space")
+        });
+        Shares {
+            store_bytes: bytes / 2 / partitions,
+            cache_leaves: leaves(bytes / 16 / partitions),
+            dirty_leaves: leaves(bytes / 4 / partitions),
+            kafka_bytes: bytes / 8,
+        }
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        Budget { cache_leaves: self.cache_leaves, slice_leaves: SLICE_LEAVES }
+    }
+}

@@ -1,0 +1,75 @@
+//! The roles of an installation on Kafka, each a process of its own.
+
+mod actuator;
+mod connector;
+mod orchestrator;
+mod sandbox;
+
+pub(crate) use actuator::actuator;
+pub(crate) use connector::connector;
+pub(crate) use orchestrator::orchestrator;
+pub(crate) use sandbox::sandbox;
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
+
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::ground::Ground;
+use crate::kafka::Cluster;
+use crate::parts::{address, listen};
+
+/// What every role has.
+#[derive(Clone)]
+pub(crate) struct Role {
+    pub(crate) configuration: Configuration,
+    pub(crate) cluster: Cluster,
+    pub(crate) ground: Ground,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Runs a role until it is told to stop: probes are answered from before the
+/// cluster is asked for until the end.
+fn run<F: Future<Output = Result<(), Failure>>>(
+    name: &str,
+    configuration: &Configuration,
+    serve: impl FnOnce(Role) -> F,
+) -> Result<(), Failure> {
+    let runtime = Runtime::new().map_err(Failure::unavailable)?;
+    let ended = runtime.block_on(async {
+        let shutdown = Shutdown::on_signals().map_err(Failure::unavailable)?;
+        let (health, metrics) = (Health::new(), Metrics::new());
+        let listener = listen("operations", configuration.operations.address).await?;
+        announce(&format!("tradewind {name}\n  operations  http://{}/readyz and /metrics", address(&listener)?));
+        let served = tokio::spawn(operations::serve(listener, health.clone(), metrics.clone()));
+        let part = health.part("cluster");
+        part.waits_for("the Kafka cluster");
+        let asked = configuration.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            let cluster = Cluster::prepare(&asked)?;
+            let ground = cluster.ground(&asked)?;
+            Ok::<_, Failure>((cluster, ground))
+        });
+        let (cluster, ground) = prepared.await.map_err(Failure::stopped)??;
+        part.ready();
+        let role =
+            Role { configuration: configuration.clone(), cluster, ground, health: health.clone(), metrics, shutdown };
+        let ended = serve(role).await;
+        health.stop();
+        served.abort();
+        ended
+    });
+    // What is still under way has had its time.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
+}
+
+#[expect(clippy::print_stdout, reason = "it is what the command prints")]
+fn announce(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,107 @@
+//! `tradewind dev` from outside, as whoever tries it out meets it.
+
+#![forbid(unsafe_code)]
+
+mod process;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use process::{CONFIGURATION, Dev, ended, tradewind};
+
+/// The ids of the commands that had an effect, and how often.
+fn effects(body: &str) -> Vec<(String, u64)> {
+    let answer: Value = serde_json::from_str(body).unwrap();
+    let effects = answer["effects"].as_array().unwrap();
+    effects
+        .iter()
+        .map(|effect| (effect["unique_id"].as_str().unwrap().to_owned(), effect["count"].as_u64().unwrap()))
+        .collect()
+}
+
+fn some_effects(dev: &Dev) -> Vec<(String, u64)> {
+    let enough = |body: &str| Some(effects(body)).filter(|effects| effects.len() >= 3);
+    dev.wait_for("sandbox", "/sandbox/effects", enough)
+}
+
+#[test]
+fn carts_left_alone_become_one_message_each_across_a_stop_and_a_kill() {
+    let directory = tempdir().unwrap();
+    let mut commands = Vec::new();
+    for run in ["stopped", "killed", "stopped again"] {
+        let dev = Dev::start(directory.path());
+        dev.wait_for("operations", "/readyz", |body| body.contains("partition 0: ready").then_some(()));
+        for (command, count) in some_effects(&dev) {
+            assert_eq!(count, 1, "{command} had its effect more than once in the run that was {run}");
+            assert!(!commands.contains(&command), "{command} had its effect again in the run that was {run}");
+            commands.push(command);
+        }
+        if run == "killed" {
+            dev.kill();
+        } else {
+            assert_eq!(dev.terminate(), Some(0));
+        }
+    }
+}
+
+#[test]
+fn what_a_probe_asks_is_answered_from_the_start() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    assert_eq!(dev.get("operations", "/livez").0, 200);
+    dev.wait_for("operations", "/readyz", |body| body.contains("connector: ready").then_some(()));
+    let facts = |body: &str| body.lines().any(|line| line.starts_with("orchestrator_facts_total{} ")).then_some(());
+    dev.wait_for("operations", "/metrics", facts);
+    assert_eq!(dev.get("webhooks", "/v1/in/nobody").0, 405, "only deliveries are taken in");
+}
+
+#[test]
+fn a_broken_configuration_ends_it_with_the_line_and_what_was_expected() {
+    let directory = tempdir().unwrap();
+    let mut command = tradewind(directory.path(), "installation = \"demo\"\npartitions = \"many\"\n");
+    command.arg("dev");
+    let (code, said) = ended(command);
+    assert_eq!(code, 64);
+    assert!(said.contains("line 2") && said.contains("expected a number of partitions from 1 to 1000"), "{said}");
+
+    let mut command = tradewind(directory.path(), "");
+    command.args(["dev", "--speed", "0"]);
+    let (code, said) = ended(command);
+    assert_eq!(code, 64);
+    assert!(said.contains("expected a speed from 1 to 3600"), "{said}");
+}
+
+#[test]
+fn two_of_them_do_not_share_a_directory() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let mut command = tradewind(directory.path(), CONFIGURATION);
+    command.arg("dev");
+    let (code, said) = ended(command);
+    assert_eq!(code, 64);
+    assert!(said.contains("writes to") && said.contains("end it"), "{said}");
+    drop(dev);
+}
+
+#[test]
+fn a_log_keeps_its_number_of_partitions() {
+    let directory = tempdir().unwrap();
+    Dev::start(directory.path()).terminate();
+    let mut command = tradewind(directory.path(), CONFIGURATION);
+    command.args(["dev", "--partitions", "3"]);
+    let (code, said) = ended(command);
+    assert_eq!(code, 64);
+    assert!(said.contains("partitions"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_way_out() {
+    let directory = tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut command = tradewind(directory.path(), &format!("[ingress]\naddress = \"{address}\""));
+    command.arg("dev");
+    let (code, said) = ended(command);
+    assert_eq!(code, 69);
+    assert!(said.contains(&address.to_string()) && said.contains("[ingress]"), "{said}");
+}

@@ -1,0 +1,112 @@
+//! The program as a process: started, asked over HTTP, told to stop.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Nothing that is waited for takes longer, or the test has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `dev` is started with: its own ports, and time that flies.
+pub const CONFIGURATION: &str = r#"
+[ingress]
+address = "127.0.0.1:0"
+[console]
+address = "127.0.0.1:0"
+[operations]
+address = "127.0.0.1:0"
+[sandbox]
+speed = 1200
+visits_per_hour = 30
+"#;
+
+pub fn tradewind(directory: &Path, configuration: &str) -> Command {
+    let config = directory.join("tradewind.toml");
+    std::fs::write(&config, configuration).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tradewind"));
+    command.arg("--config").arg(config).arg("--directory").arg(directory.join("installation"));
+    command
+}
+
+/// A program that ends by itself.
+pub fn ended(mut command: Command) -> (i32, String) {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    (status.code().expect("it was not killed"), String::from_utf8(stderr).unwrap())
+}
+
+/// `tradewind dev`, as it runs.
+pub struct Dev {
+    child: Child,
+    /// The lines that it printed at its start.
+    pub announced: String,
+}
+
+impl Dev {
+    pub fn start(directory: &Path) -> Dev {
+        let mut command = tradewind(directory, CONFIGURATION);
+        let mut child = command.arg("dev").stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut announced = String::new();
+        while !announced.contains("ctrl-c") {
+            assert!(lines.read_line(&mut announced).unwrap() > 0, "it ended early, having said {announced}");
+        }
+        Dev { child, announced }
+    }
+
+    /// The address in the line that begins with this word.
+    pub fn address(&self, word: &str) -> &str {
+        let line = self.announced.lines().find(|line| line.trim_start().starts_with(word)).expect("such a line");
+        let after = line.split("http://").nth(1).expect("an address in it");
+        after.split(['/', ' ']).next().unwrap()
+    }
+
+    pub fn get(&self, word: &str, path: &str) -> (u16, String) {
+        get(self.address(word), path)
+    }
+
+    /// Asks again until the answer is one of these.
+    pub fn wait_for<T>(&self, word: &str, path: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            let (_, body) = self.get(word, path);
+            if let Some(found) = wanted(&body) {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain, the last answer of {path} was {body}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Asks it to stop, as a supervisor does. Returns its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
