@@ -14,7 +14,7 @@ use tradewind_ports::StoreError;
 use crate::owner::Owner;
 
 /// Longest wait for an answer: an owner that recovers may take a while.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything the owner remembers of one customer, as of one position.
 #[derive(Clone, Debug, PartialEq, Eq)]

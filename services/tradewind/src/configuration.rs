@@ -63,13 +63,11 @@ impl Default for Ingress {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Console {
     pub(crate) address: SocketAddr,
-    /// Holds the key with which the page may be opened; made where it is missing.
-    pub(crate) key_file: Option<PathBuf>,
 }
 
 impl Default for Console {
     fn default() -> Console {
-        Console { address: loopback(8080), key_file: None }
+        Console { address: loopback(8080) }
     }
 }
 
@@ -121,6 +119,13 @@ pub(crate) struct Sandbox {
     pub(crate) visits_per_hour: u32,
     /// After so many nobody comes any more.
     pub(crate) visits_max: Option<u64>,
+    /// Of the shop's deliveries, per mille, that are held back for minutes or hours.
+    pub(crate) delayed: u16,
+    /// Whether the mailing service also cuts connections and answers nothing, having
+    /// done what it was asked or not.
+    pub(crate) is_mail_flaky: bool,
+    /// How many deliveries its ledger remembers.
+    pub(crate) deliveries_kept: usize,
     /// When a cart counts as left alone, and how long late facts are then waited for.
     pub(crate) quiet_minutes: Option<i64>,
     pub(crate) lateness_minutes: Option<i64>,
@@ -138,6 +143,9 @@ impl Default for Sandbox {
             customers: 120,
             visits_per_hour: 15,
             visits_max: None,
+            delayed: 10,
+            is_mail_flaky: false,
+            deliveries_kept: 5_000,
             quiet_minutes: None,
             lateness_minutes: None,
             mail_port: 0,

@@ -11,11 +11,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use tradewind_log_embedded::{EmbeddedLog, OpenError, Options};
-use tradewind_ports::{Clock, StateStore, StoreError};
+use tradewind_ports::{Clock, EventLog, StateStore, StoreError};
 use tradewind_store::{Opened, Opening, Settings};
-use tradewind_vault::{FileVault, InstallationKey, KeyFileError, VaultReader};
+use tradewind_vault::{FileVault, Followed, InstallationKey, KeyFileError, Rebuilt, TopicVault, VaultReader};
 
 use crate::failure::Failure;
 use crate::secrets::SecretFiles;
@@ -23,6 +25,9 @@ use crate::secrets::SecretFiles;
 /// Leaves that a partition's store is laid out for before its memory is no longer
 /// bounded by its share.
 const STORE_LEAVES: u64 = 1_000_000;
+
+/// An erased key is given out until it is seen that it is erased.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
@@ -70,6 +75,38 @@ impl Installation {
             tracing::warn!(?cut, "cut what a power loss had torn off the vault; nobody was given a key of it");
         }
         Ok(Arc::new(opened.vault))
+    }
+
+    /// The vault on the log's own topic, of which this directory has a copy. It is
+    /// followed from a thread of its own as long as anybody has it.
+    pub(crate) fn topic_vault(
+        &self,
+        log: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<TopicVault>, Failure> {
+        let path = self.directory.join("installation.key");
+        let key = InstallationKey::load(&path).map_err(Failure::usage)?;
+        let Followed { vault, rebuilt } =
+            TopicVault::open(log, &self.vault_path(), key, clock).map_err(Failure::unavailable)?;
+        match rebuilt {
+            None | Some(Rebuilt::Missing) => {}
+            Some(rebuilt @ (Rebuilt::Damaged { .. } | Rebuilt::OutOfStep)) => {
+                tracing::warn!(?rebuilt, "the copy of the vault is read again from its topic");
+            }
+        }
+        let vault = Arc::new(vault);
+        let followed = Arc::downgrade(&vault);
+        let follow = move || {
+            while let Some(vault) = followed.upgrade() {
+                if let Err(error) = vault.follow() {
+                    tracing::warn!(%error, "the vault can't be followed");
+                }
+                drop(vault);
+                thread::sleep(FOLLOW_EVERY);
+            }
+        };
+        thread::Builder::new().name("vault".into()).spawn(follow).map_err(Failure::unavailable)?;
+        Ok(vault)
     }
 
     fn key(&self) -> Result<InstallationKey, Failure> {

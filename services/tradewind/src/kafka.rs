@@ -52,7 +52,7 @@ impl Cluster {
         let kind = if self.settings.is_dev { LineageKind::Dev } else { LineageKind::Production };
         let opened = lineage::open(log.as_ref(), partitions, kind, WallClock.now())?;
         let installation = Installation::create(&configuration.directory)?;
-        let vault = installation.vault(Arc::new(WallClock))?;
+        let vault = installation.topic_vault(log.clone(), Arc::new(WallClock))?;
         let secrets = installation.secrets()?;
         Ok(Ground { installation, log, vault, secrets, partitions, opened })
     }

@@ -102,11 +102,6 @@ impl CommandSeen {
 
 impl LineSeen {
     fn of(line: &MessageLine) -> LineSeen {
-        LineSeen {
-            sku: cut(&line.sku),
-            title: cut(&line.title),
-            quantity: line.quantity,
-            unit_price: line.unit_price,
-        }
+        LineSeen { sku: cut(&line.sku), title: cut(&line.title), quantity: line.quantity, unit_price: line.unit_price }
     }
 }

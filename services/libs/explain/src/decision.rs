@@ -253,11 +253,7 @@ impl ChoiceSeen {
 impl FeatureSeen {
     fn of(feature: &tradewind_domain::Feature) -> FeatureSeen {
         let name = feature.name.as_str();
-        FeatureSeen {
-            name: words::plain(name.strip_suffix("_ms").unwrap_or(name)),
-            value: feature.value,
-            shown: words::figure(name, feature.value),
-        }
+        FeatureSeen { name: words::figure_name(name), value: feature.value, shown: words::figure(name, feature.value) }
     }
 }
 

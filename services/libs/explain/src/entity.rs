@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn what_names_no_entity_is_none() {
-        for text in ["", "cart", "cart/12", "pet/shopify/demo/1", "email/0g", "cart/Shop ify/demo/1", "cart/shopify/demo"] {
+        for text in
+            ["", "cart", "cart/12", "pet/shopify/demo/1", "email/0g", "cart/Shop ify/demo/1", "cart/shopify/demo"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -23,7 +23,10 @@ impl fmt::Display for ExplainError {
                 write!(formatter, "read {at} at offset {offset}: {source}")
             }
             ExplainError::Crowded { at, from, to } => {
-                write!(formatter, "find it in {at}: offsets {from} to {to} are of one millisecond, and it is not among them")
+                write!(
+                    formatter,
+                    "find it in {at}: offsets {from} to {to} are of one millisecond, and it is not among them"
+                )
             }
         }
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use tradewind_domain::{CommandId, Decision, DecisionId, DecisionRecord, Envelope, FactId, Position, Timestamp};
-use tradewind_ports::{EventLog, Record, Topic, TopicPartition};
-use tradewind_wire::{decision, ledger, record};
+use tradewind_ports::{EventLog, Record, Topic};
+use tradewind_wire::ledger;
 
 use crate::chain::{Chain, Stretch};
 use crate::decision::DecisionSeen;
@@ -16,6 +16,7 @@ use crate::fact::FactSeen;
 use crate::ledger::{LedgerSeen, LedgerStep};
 use crate::log::{Scan, next, scan, seek};
 use crate::outcome::OutcomeSeen;
+use crate::place::{Place, commands_of, commands_of_choice, decided_at, decoded, envelope, millis_of, unreadable};
 
 /// Most decisions of one millisecond that are looked through for one id.
 const MAX_OF_ONE_MILLISECOND: u64 = 1_000_000;
@@ -58,6 +59,13 @@ struct Found {
     decision: Decision,
 }
 
+/// Facts by their ids, as far as they were found.
+struct FactsFound {
+    facts: Vec<FactSeen>,
+    missing: Vec<FactId>,
+    searched: Vec<Stretch>,
+}
+
 impl Explainer {
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, partitions: u32) -> Explainer {
@@ -94,7 +102,7 @@ impl Explainer {
     pub fn decision_at(&self, partition: u32, position: Position) -> Result<Option<DecisionSeen>, ExplainError> {
         let at = Topic::Decisions.partition(partition);
         let bounds = self.log.bounds(&at)?;
-        let from = seek(&*self.log, &at, bounds, |record| Ok(self.place(&at, record)?.position < Some(position)))?;
+        let from = seek(&*self.log, &at, bounds, |record| Ok(Place::of(&at, record)?.position < Some(position)))?;
         let mut found = None;
         scan(&*self.log, &at, from, bounds.end, |record| {
             let (at_position, decoded) = decoded(&at, record)?;
@@ -169,7 +177,7 @@ impl Explainer {
         for partition in 0..self.partitions {
             let at = Topic::Decisions.partition(partition);
             let bounds = self.log.bounds(&at)?;
-            let from = seek(&*self.log, &at, bounds, |record| Ok(self.place(&at, record)?.millis < Some(millis)))?;
+            let from = seek(&*self.log, &at, bounds, |record| Ok(Place::of(&at, record)?.millis < Some(millis)))?;
             let to = bounds.end.min(from.saturating_add(MAX_OF_ONE_MILLISECOND));
             let (mut found, mut is_past) = (None, false);
             scan(&*self.log, &at, from, to, |stored| {
@@ -196,9 +204,10 @@ impl Explainer {
     fn chain(&self, found: Found, command: Option<CommandId>) -> Result<Chain, ExplainError> {
         let Found { partition, position, stored, decision } = found;
         let seen = DecisionSeen::of(&decision, position, stored.offset);
-        let wanted: BTreeSet<FactId> =
-            decision.choices.iter().flat_map(|choice| &choice.facts_read).copied().chain([decision.fact]).collect();
-        let (facts, facts_missing, facts_searched) = self.facts(partition, position, wanted, &seen)?;
+        let read = decision.choices.iter().flat_map(|choice| &choice.facts_read);
+        let causes = seen.commands().flat_map(|issued| &issued.causes);
+        let wanted: BTreeSet<FactId> = read.chain(causes).copied().chain([decision.fact]).collect();
+        let FactsFound { facts, missing, searched } = self.facts(partition, position, wanted, &seen)?;
         let issued: BTreeMap<CommandId, u64> = seen
             .commands()
             .filter(|issued| command.is_none_or(|asked| asked == issued.id))
@@ -211,8 +220,8 @@ impl Explainer {
             partition,
             command,
             facts,
-            facts_missing,
-            facts_searched,
+            facts_missing: missing,
+            facts_searched: searched,
             outcomes: self.outcomes(partition, &issued, OUTCOMES_AHEAD)?,
             outcomes_searched,
             ledger: self.ledger(partition, &seen, &issued, stored.appended_at)?,
@@ -228,7 +237,7 @@ impl Explainer {
         position: Position,
         mut wanted: BTreeSet<FactId>,
         decision: &DecisionSeen,
-    ) -> Result<(Vec<FactSeen>, Vec<FactId>, Vec<Stretch>), ExplainError> {
+    ) -> Result<FactsFound, ExplainError> {
         let at = Topic::Events.partition(partition);
         let start = self.log.bounds(&at)?.start;
         let derived = decision.choices.iter().flat_map(|choice| &choice.derived);
@@ -261,7 +270,7 @@ impl Explainer {
             searched.insert(0, Stretch { from: start, to, is_cut: to < bottom });
         }
         facts.sort_by_key(|fact| (fact.offset.unwrap_or(u64::MAX), fact.id));
-        Ok((facts, wanted.into_iter().collect(), searched))
+        Ok(FactsFound { facts, missing: wanted.into_iter().collect(), searched })
     }
 
     /// What the actuators of the commands' vendors wrote down from `since` on.
@@ -298,55 +307,4 @@ impl Explainer {
         }
         Ok(entries)
     }
-
-    /// Where a record of decisions stands in its partition's order. The lineage
-    /// stands before everything.
-    fn place(&self, at: &TopicPartition, record: &Record) -> Result<Place, ExplainError> {
-        Ok(match decoded(at, record)? {
-            (position, DecisionRecord::Decision(decision)) => {
-                Place { millis: Some(millis_of(decision.watermark)), position }
-            }
-            (_, DecisionRecord::TurnCommitted(turn)) => {
-                Place { millis: Some(millis_of(turn.watermark)), position: Some(turn.to) }
-            }
-            (_, DecisionRecord::Lineage(_)) => Place { millis: None, position: None },
-        })
-    }
-}
-
-struct Place {
-    millis: Option<i64>,
-    position: Option<Position>,
-}
-
-/// The milliseconds that the id of a decision or a command begins with.
-fn decided_at(id: &[u8; 16]) -> i64 {
-    id[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte))
-}
-
-/// As it stands in ids.
-fn millis_of(watermark: Timestamp) -> i64 {
-    watermark.millis().max(0)
-}
-
-fn commands_of(decision: &Decision) -> impl Iterator<Item = CommandId> {
-    decision.choices.iter().flat_map(commands_of_choice)
-}
-
-fn commands_of_choice(choice: &tradewind_domain::Choice) -> impl Iterator<Item = CommandId> {
-    choice.transitions.iter().filter_map(|transition| {
-        if let tradewind_domain::Transition::CommandIssued { command } = transition { Some(command.id) } else { None }
-    })
-}
-
-fn decoded(at: &TopicPartition, record: &Record) -> Result<(Option<Position>, DecisionRecord), ExplainError> {
-    decision::decode(record).map_err(|source| unreadable(at, record.offset, source))
-}
-
-fn envelope(at: &TopicPartition, record: &Record) -> Result<Envelope, ExplainError> {
-    record::envelope(record).map_err(|source| unreadable(at, record.offset, source))
-}
-
-fn unreadable(at: &TopicPartition, offset: u64, source: tradewind_wire::DecodeError) -> ExplainError {
-    ExplainError::Unreadable { at: at.clone(), offset, source }
 }

@@ -20,6 +20,7 @@ mod ledger;
 mod log;
 mod outcome;
 mod personal;
+mod place;
 mod print;
 mod text;
 mod words;

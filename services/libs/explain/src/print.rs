@@ -101,7 +101,8 @@ fn print_choice(to: &mut Formatter<'_>, choice: &ChoiceSeen) -> fmt::Result {
         let (what, until) = (deferred.capability, rfc3339(deferred.until));
         row(to, "not yet", format_args!("{what}, before {until}: {}", deferred.because))?;
     }
-    let figures: Vec<String> = choice.features.iter().map(|figure| format!("{} {}", figure.name, figure.shown)).collect();
+    let figures: Vec<String> =
+        choice.features.iter().map(|figure| format!("{} {}", figure.name, figure.shown)).collect();
     row_if_any(to, "figures", &figures)?;
     for alternative in &choice.alternatives {
         print_alternative(to, alternative)?;
@@ -109,9 +110,11 @@ fn print_choice(to: &mut Formatter<'_>, choice: &ChoiceSeen) -> fmt::Result {
     row(to, "policy", format_args!("{}, version {}", choice.policy, choice.policy_version))?;
     row(to, "holdout", if choice.holdout { "yes: left alone, to compare with" } else { "no" })?;
     row_if_any(to, "without", &choice.missing)?;
-    choice.changes.iter().enumerate().try_for_each(|(index, change)| {
-        row(to, if index == 0 { "changes" } else { "" }, change)
-    })
+    choice
+        .changes
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, change)| row(to, if index == 0 { "changes" } else { "" }, change))
 }
 
 fn print_alternative(to: &mut Formatter<'_>, alternative: &AlternativeSeen) -> fmt::Result {
@@ -147,9 +150,9 @@ fn print_facts(to: &mut Formatter<'_>, chain: &Chain) -> fmt::Result {
 fn print_fact(to: &mut Formatter<'_>, fact: &FactSeen, is_nearest: bool) -> fmt::Result {
     let place = fact.offset.map_or_else(|| "concluded".into(), |offset| format!("offset {offset}"));
     let nearest = if is_nearest { "  ← decided with this record" } else { "" };
-    writeln!(to, "  {}  {}{nearest}", rfc3339(fact.recorded_at), fact.headline)?;
+    writeln!(to, "  {}  {}{nearest}", rfc3339(fact.occurred_at), fact.headline)?;
     let late_ms = fact.recorded_at.since(fact.occurred_at);
-    let late = if late_ms > 60_000 { format!(", {} after it happened", span(late_ms)) } else { String::new() };
+    let late = if late_ms > 60_000 { format!(", recorded {} later", span(late_ms)) } else { String::new() };
     writeln!(to, "    {} from {}, {}, {place}{late}", fact.kind, fact.source, fact.arrival)?;
     if let Some(about) = &fact.about {
         writeln!(to, "    about {about}")?;
@@ -184,13 +187,15 @@ fn print_ledger(to: &mut Formatter<'_>, entry: &LedgerSeen) -> fmt::Result {
         LedgerStep::Answered { step, status } => {
             writeln!(to, "  {at}  attempt {attempt}, request {step} was answered with status {status}")
         }
-        LedgerStep::Judged { state } => writeln!(to, "  {at}  attempt {attempt} judged: {}", state.unwrap_or("unreadable")),
+        LedgerStep::Judged { state } => {
+            writeln!(to, "  {at}  attempt {attempt} judged: {}", state.unwrap_or("unreadable"))
+        }
     }
 }
 
 fn print_outcome(to: &mut Formatter<'_>, outcome: &OutcomeSeen) -> fmt::Result {
     let code = if outcome.code.is_empty() { String::new() } else { format!(" ({})", outcome.code) };
-    writeln!(to, "  {}  {}: {}{code}", rfc3339(outcome.recorded_at), outcome.state, outcome.headline)?;
+    writeln!(to, "  {}  {}: {}{code}", rfc3339(outcome.occurred_at), outcome.state, outcome.headline)?;
     writeln!(to, "    attempt {}, {}, offset {}", outcome.attempt, outcome.source, outcome.offset)?;
     let mut said = |name: &str, value: &str| {
         if value.is_empty() { Ok(()) } else { writeln!(to, "    {name} {value}") }

@@ -20,6 +20,10 @@ pub(crate) fn rule(rule: &str) -> String {
         "edited" => "the cart was edited since",
         "parked_fact" => "a fact about the customer could not be taken in",
         "outcome_missing" => "no outcome was reported in time",
+        "succeeded" => "the vendor has done what was asked",
+        "rejected" => "the vendor refused what was asked",
+        "superseded" => "a newer command overtook it",
+        "cancelled" => "the command was called off",
         "nothing known" => "nothing is known of it",
         other => return plain(other),
     };
@@ -31,12 +35,20 @@ pub(crate) fn plain(name: &str) -> String {
     name.replace(['_', '-'], " ")
 }
 
+/// A figure's name without its unit.
+pub(crate) fn figure_name(name: &str) -> String {
+    plain(name.strip_suffix("_ms").or_else(|| name.strip_suffix("_minor")).unwrap_or(name))
+}
+
 /// A figure with its unit, by the end of its name.
 pub(crate) fn figure(name: &str, value: f64) -> String {
     if name.ends_with("_ms") {
         // A span beyond 2^53 ms is longer than there is time.
         #[expect(clippy::cast_possible_truncation, reason = "a conversion from a float saturates")]
         return crate::text::span(value as i64);
+    }
+    if name.ends_with("_minor") {
+        return format!("{value} in the smallest unit");
     }
     value.to_string()
 }

@@ -21,3 +21,10 @@ pub(crate) fn is_refused(code: RDKafkaErrorCode) -> bool {
 pub(crate) fn unavailable(doing: &str, error: &KafkaError) -> LogError {
     LogError::Unavailable { reason: format!("{doing}: {error}") }
 }
+
+/// The partition has no leader now; it will have one.
+pub(crate) fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let passing = [Code::NotLeaderForPartition, Code::LeaderNotAvailable, Code::UnknownTopicOrPartition];
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
+}

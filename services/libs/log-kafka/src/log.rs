@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use tradewind_ports::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, TopicPartition, Writer};
 
 use crate::appender::Appender;
-use crate::errors::unavailable;
+use crate::errors::{is_passing, unavailable};
 use crate::reader::Reader;
 use crate::records::partition_number;
 use crate::settings::{ANSWER_WITHIN, KafkaSettings, SetupError};
@@ -19,6 +19,8 @@ use crate::writer::KafkaWriter;
 
 /// A reader nobody has used for so long is closed: the decisions of a partition are read once, when it is recovered.
 const READER_IDLE: Duration = Duration::from_secs(60);
+/// From one question to the next, while a partition has no leader.
+const PASSING_PAUSE: Duration = Duration::from_millis(50);
 /// A wait gives its reader up for a moment after this, so that it never shuts another caller out for long.
 const WAIT_SLICE: Duration = Duration::from_millis(200);
 
@@ -88,12 +90,26 @@ impl KafkaLog {
     fn ask_bounds(&self, at: &TopicPartition, slot: &Slot) -> Result<Bounds, LogError> {
         let name = self.settings.topic_name(&at.topic);
         let (start, end) = self
-            .asker
-            .fetch_watermarks(&name, partition_number(at), ANSWER_WITHIN)
+            .ask_watermarks(&name, partition_number(at))
             .map_err(|error| unavailable(&format!("ask for the ends of {at}"), &error))?;
         let bounds = Bounds { start: u64::try_from(start).unwrap_or(0), end: u64::try_from(end).unwrap_or(0) };
         slot.owed.fetch_max(bounds.end, Ordering::Relaxed);
         Ok(bounds)
+    }
+
+    /// A partition that was just made, or whose leader is just changing, is asked
+    /// again: nobody is to hear of it who asks a little later.
+    fn ask_watermarks(&self, name: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.asker.fetch_watermarks(name, partition, left) {
+                Err(error) if is_passing(&error) && Instant::now() + PASSING_PAUSE < deadline => {
+                    std::thread::sleep(PASSING_PAUSE);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// The reader of the slot, standing at `from`.

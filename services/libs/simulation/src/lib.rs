@@ -18,6 +18,6 @@ pub use deployment::{Deployment, Pace, Stopped, StoreFate};
 pub use faults::{Fault, Faults, Operation, ProcessId};
 pub use memory_log::{Broker, MemoryLog};
 pub use memory_store::MemoryStore;
-pub use reader::{Read, Reading, read};
+pub use reader::{Read, Reading, read, read_records};
 pub use vendor::VendorLedger;
 pub use world::{START, Trouble, World, lineage};

@@ -34,11 +34,25 @@ pub struct Read<T> {
 ///
 /// The rule that is broken, in words.
 pub fn read(broker: &Broker, vendors: &[Vendor]) -> Result<Reading, String> {
+    let decisions = broker.records(&Topic::Decisions.partition(0));
+    let commands = vendors.iter().flat_map(|vendor| broker.records(&Topic::Commands(vendor.clone()).partition(0)));
+    read_records(decisions, commands)
+}
+
+/// Checks the rules of one partition's decisions, and of the commands of all vendors in it.
+///
+/// # Errors
+///
+/// The rule that is broken, in words.
+pub fn read_records(
+    decisions: impl IntoIterator<Item = Record>,
+    commands: impl IntoIterator<Item = Record>,
+) -> Result<Reading, String> {
     let mut reading = Reading::default();
     let mut closed = Position::default();
     let mut uncovered = 0_usize;
     let mut expected_commands = BTreeMap::new();
-    for stored in broker.records(&Topic::Decisions.partition(0)) {
+    for stored in decisions {
         let (position, record) = decision::decode(&stored).map_err(|error| error.to_string())?;
         match record {
             DecisionRecord::Lineage(_) => {}
@@ -58,10 +72,8 @@ pub fn read(broker: &Broker, vendors: &[Vendor]) -> Result<Reading, String> {
     if uncovered > 0 {
         return Err(format!("{uncovered} decisions that no turn covers"));
     }
-    for vendor in vendors {
-        for stored in broker.records(&Topic::Commands(vendor.clone()).partition(0)) {
-            take_command(&mut reading, &stored)?;
-        }
+    for stored in commands {
+        take_command(&mut reading, &stored)?;
     }
     let missing = expected_commands.keys().filter(|id| !reading.commands.contains_key(id)).count();
     let without_decision = reading.commands.keys().filter(|id| !expected_commands.contains_key(id)).count();

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -12,12 +12,10 @@ use tradewind_domain::{Digest, KeyId, Tenant};
 use tradewind_ports::{Clock, KeyVault, SealingKey, VaultError};
 use tradewind_wire::vault::KeyEntry;
 
-use crate::frame::{self, Cut, Entry, FrameWriter, HEADER_BYTES};
+use crate::files::{lock, open_file, replace};
+use crate::frame::{self, Cut, Entry, FrameWriter, HEADER_BYTES, Kind};
 use crate::index::{self, Index, OwnerKey, cut, key_at, owner_key, told};
 use crate::installation_key::InstallationKey;
-
-/// A rewritten file has frames of about this size.
-const REWRITTEN_FRAME_BYTES: usize = 64 << 10;
 
 /// Calls from many threads share their writes: whoever comes while the disk is
 /// busy waits, and then one of them writes for all.
@@ -74,7 +72,8 @@ impl FileVault {
         let lock = lock(path)?;
         let unavailable = |error: io::Error| told(path, error.into());
         if !path.try_exists().map_err(unavailable)? {
-            replace(path, |file| file.write_all(&frame::header(installation_key.check()))).map_err(unavailable)?;
+            replace(path, |file| file.write_all(&frame::header(Kind::Vault, installation_key.check())))
+                .map_err(unavailable)?;
         }
         let mut file = open_file(path).map_err(unavailable)?;
         index::check(&mut file, path, &installation_key)?;
@@ -177,22 +176,8 @@ impl FileVault {
         let erased: BTreeSet<KeyId> = state.index.erased.iter().copied().collect();
         let mut old = state.file.try_clone().map_err(|error| self.told(error))?;
         replace(&self.path, |new| {
-            new.write_all(&frame::header(self.installation_key.check()))?;
-            let mut writer = FrameWriter::default();
-            let write = |writer: FrameWriter, new: &mut File| new.write_all(&writer.finish(0).0);
-            frame::scan(&mut old, HEADER_BYTES as u64, |entry| {
-                if let Entry::Key { place, bytes } = entry
-                    && !erased.contains(&index::decode(place, bytes)?.id)
-                {
-                    writer.push_key_bytes(bytes);
-                }
-                if writer.len() >= REWRITTEN_FRAME_BYTES {
-                    write(std::mem::take(&mut writer), new)?;
-                }
-                Ok(())
-            })
-            .map_err(|fault| io::Error::other(told(&self.path, fault)))?;
-            if writer.len() > 0 { write(writer, new) } else { Ok(()) }
+            new.write_all(&frame::header(Kind::Vault, self.installation_key.check()))?;
+            index::copy_without(&mut old, &erased, new).map_err(|fault| io::Error::other(told(&self.path, fault)))
         })
         .map_err(|error| self.told(error))?;
         let mut file = open_file(&self.path).map_err(|error| self.told(error))?;
@@ -272,40 +257,6 @@ impl fmt::Debug for FileVault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "FileVault({})", self.path.display())
     }
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    beside.into()
-}
-
-/// Beside the vault, since the vault itself is replaced when it is rewritten.
-fn lock(path: &Path) -> Result<File, VaultError> {
-    let lock_path = beside(path, ".lock");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
-    let lock = lock.map_err(|error| told(&lock_path, error.into()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::Error(error)) => Err(told(&lock_path, error.into())),
-        Err(TryLockError::WouldBlock) => {
-            Err(VaultError::Unavailable { reason: format!("{}: another process writes to it", path.display()) })
-        }
-    }
-}
-
-/// Writes a new file and puts it in the place of the one there may be.
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let new_path = beside(path, ".new");
-    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new_path)?;
-    write(&mut new)?;
-    new.sync_all()?;
-    std::fs::rename(&new_path, path)?;
-    frame::sync_directory_of(path)
 }
 
 #[cfg(test)]

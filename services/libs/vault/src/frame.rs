@@ -1,9 +1,10 @@
-//! The vault file: a header, then frames, each one write.
+//! The vault file and the copy of the keys' topic: a header, then frames, each one write.
 //!
 //! ```text
-//! header  "TWVAULT1" ‖ check of the installation key (16) ‖ CRC32C of both
+//! header  "TWVAULT1", of a copy "TWKEYS01" ‖ check of the installation key (16) ‖ CRC32C of both
 //! frame   length of the payload ‖ CRC32C of the payload ‖ CRC32C of these eight bytes ‖ payload
-//! payload entries: kind (1) ‖ length (2) ‖ bytes; kind 1 is a KeyEntry, kind 2 the id of an erased key
+//! payload entries: kind (1) ‖ length (2) ‖ bytes; kind 1 is a KeyEntry, kind 2 the id of an erased key,
+//!         kind 3, in a copy, how far the topic was read
 //! ```
 //!
 //! Numbers are big-endian. Nothing is written behind a frame before it is synced,
@@ -20,14 +21,32 @@ use tradewind_wire::vault::{self, KeyEntry};
 
 pub(crate) const HEADER_BYTES: usize = 28;
 
-const MAGIC: &[u8; 8] = b"TWVAULT1";
 const HEAD_BYTES: usize = 12;
 const ENTRY_HEAD_BYTES: usize = 3;
 const KEY: u8 = 1;
 const ERASED: u8 = 2;
+const MARK: u8 = 3;
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: u64 = 512;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The only place where its keys are.
+    Vault,
+    /// What a process has read of the keys' topic.
+    Copy,
+}
+
+impl Kind {
+    fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Kind::Vault => b"TWVAULT1",
+            Kind::Copy => b"TWKEYS01",
+        }
+    }
+}
 
 /// What was cut off the end of a vault: a write that nobody was told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +66,7 @@ pub(crate) struct Place {
 pub(crate) enum Entry<'a> {
     Key { place: Place, bytes: &'a [u8] },
     Erased(KeyId),
+    Mark { place: Place, bytes: &'a [u8] },
 }
 
 #[derive(Debug)]
@@ -70,14 +90,14 @@ pub(crate) struct Scanned {
     pub(crate) torn_bytes: u64,
 }
 
-pub(crate) fn header(check: [u8; 16]) -> Vec<u8> {
-    let mut header = [&MAGIC[..], &check].concat();
+pub(crate) fn header(kind: Kind, check: [u8; 16]) -> Vec<u8> {
+    let mut header = [&kind.magic()[..], &check].concat();
     header.extend(crc32c::crc32c(&header).to_be_bytes());
     header
 }
 
 /// The check in the header.
-pub(crate) fn read_header(file: &mut File) -> Result<[u8; 16], Fault> {
+pub(crate) fn read_header(file: &mut File, kind: Kind) -> Result<[u8; 16], Fault> {
     let damaged = |what: &str| Fault::Damaged { offset: 0, what: what.into() };
     let mut header = [0; HEADER_BYTES];
     file.seek(SeekFrom::Start(0))?;
@@ -86,7 +106,7 @@ pub(crate) fn read_header(file: &mut File) -> Result<[u8; 16], Fault> {
         if is_short { damaged("expected the header of a vault, got a shorter file") } else { Fault::Io(error) }
     })?;
     let (body, crc) = header.split_at(HEADER_BYTES - 4);
-    if &body[..8] != MAGIC || crc32c::crc32c(body).to_be_bytes() != crc {
+    if &body[..8] != kind.magic() || crc32c::crc32c(body).to_be_bytes() != crc {
         return Err(damaged("expected the header of a vault, got something else"));
     }
     Ok(body[8..].try_into().expect("16 bytes"))
@@ -111,6 +131,10 @@ impl FrameWriter {
 
     pub(crate) fn push_erased(&mut self, id: KeyId) {
         self.push(ERASED, id.as_bytes());
+    }
+
+    pub(crate) fn push_mark(&mut self, bytes: &[u8]) {
+        self.push(MARK, bytes);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -244,13 +268,15 @@ fn entries(payload: &[u8], offset: u64, take: &mut impl FnMut(Entry<'_>) -> Resu
         let bytes = payload
             .get(start..start + usize::from(length))
             .ok_or_else(|| broken("expected an entry, got a part of one"))?;
+        let place = Place { offset: offset + start as u64, length };
         take(match head[0] {
-            KEY => Entry::Key { place: Place { offset: offset + start as u64, length }, bytes },
+            KEY => Entry::Key { place, bytes },
+            MARK => Entry::Mark { place, bytes },
             ERASED => Entry::Erased(
                 bytes.try_into().map(KeyId::from_bytes).map_err(|_| broken("expected the id of an erased key"))?,
             ),
             kind => {
-                return Err(broken(&format!("expected an entry of kind 1 or 2, got {kind}: a newer release wrote it")));
+                return Err(broken(&format!("expected an entry of kind 1 to 3, got {kind}: a newer release wrote it")));
             }
         })?;
         at = start + usize::from(length);

@@ -1,8 +1,9 @@
-//! Where each key lies in the file, by its id and by its owner: some 70 bytes of
+//! Where each key lies in the file, by its id and by its owner: some 90 bytes of
 //! memory a key. The keys themselves stay on the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -10,8 +11,11 @@ use tradewind_domain::{Digest, KeyId, Tenant, derive};
 use tradewind_ports::{SealingKey, VaultError};
 use tradewind_wire::vault::{self, KeyEntry};
 
-use crate::frame::{self, Cut, Entry, Fault, Place, Scanned};
+use crate::frame::{self, Cut, Entry, Fault, FrameWriter, HEADER_BYTES, Kind, Place, Scanned};
 use crate::installation_key::InstallationKey;
+
+/// A rewritten file has frames of about this size.
+const REWRITTEN_FRAME_BYTES: usize = 64 << 10;
 
 /// Half of a hash over tenant and owner.
 pub(crate) type OwnerKey = [u8; 16];
@@ -22,25 +26,44 @@ pub(crate) fn owner_key(tenant: &Tenant, owner: &Digest) -> OwnerKey {
 
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_id: HashMap<KeyId, Place>,
+    by_id: HashMap<KeyId, (Place, OwnerKey)>,
     /// The first key of each owner.
     by_owner: HashMap<OwnerKey, Place>,
+    /// An owner's keys behind the first, of the few that have more than one.
+    further: HashMap<OwnerKey, Vec<Place>>,
     /// Erased ids whose keys may still stand in the file.
     pub(crate) erased: Vec<KeyId>,
 }
 
 impl Index {
     pub(crate) fn of_id(&self, id: KeyId) -> Option<Place> {
-        self.by_id.get(&id).copied()
+        self.by_id.get(&id).map(|(place, _)| *place)
     }
 
     pub(crate) fn of_owner(&self, owner: &OwnerKey) -> Option<Place> {
         self.by_owner.get(owner).copied()
     }
 
+    /// All keys of an owner, the first one first.
+    pub(crate) fn all_of_owner(&self, owner: &OwnerKey) -> Vec<Place> {
+        let further = self.further.get(owner).into_iter().flatten();
+        self.by_owner.get(owner).into_iter().chain(further).copied().collect()
+    }
+
+    /// The key that lies first in the file.
+    pub(crate) fn first(&self) -> Option<Place> {
+        self.by_id.values().map(|(place, _)| *place).min_by_key(|place| place.offset)
+    }
+
     pub(crate) fn add(&mut self, id: KeyId, owner: OwnerKey, place: Place) {
-        self.by_id.entry(id).or_insert(place);
-        self.by_owner.entry(owner).or_insert(place);
+        if self.by_id.contains_key(&id) {
+            return;
+        }
+        self.by_id.insert(id, (place, owner));
+        let first = *self.by_owner.entry(owner).or_insert(place);
+        if first != place {
+            self.further.entry(owner).or_default().push(place);
+        }
     }
 
     /// Takes in what stands in the file from `from` on.
@@ -52,41 +75,80 @@ impl Index {
                     self.add(entry.id, owner_key(&entry.tenant, &entry.owner), place);
                 }
                 Entry::Erased(id) => self.forget(id),
+                Entry::Mark { place, .. } => {
+                    return Err(Fault::Damaged {
+                        offset: place.offset,
+                        what: "a vault isn't read from a topic".into(),
+                    });
+                }
             }
             Ok(())
         })
     }
 
-    /// The key of this id is not given out any more; erasing takes all of an owner.
+    /// The key of this id is not given out any more; the owner's next one, if any, is now the first.
     pub(crate) fn forget(&mut self, id: KeyId) {
-        if let Some(place) = self.by_id.remove(&id) {
-            self.by_owner.retain(|_, first| *first != place);
-        }
+        let Some((place, owner)) = self.by_id.remove(&id) else { return };
         self.erased.push(id);
+        let mut left = self.all_of_owner(&owner);
+        left.retain(|other| *other != place);
+        self.by_owner.remove(&owner);
+        self.further.remove(&owner);
+        let mut left = left.into_iter();
+        if let Some(first) = left.next() {
+            self.by_owner.insert(owner, first);
+        }
+        if left.len() > 0 {
+            self.further.insert(owner, left.collect());
+        }
     }
+}
+
+/// Writes the keys of one file behind what another holds, but for the erased ones.
+pub(crate) fn copy_without(old: &mut File, erased: &BTreeSet<KeyId>, new: &mut File) -> Result<(), Fault> {
+    let mut writer = FrameWriter::default();
+    // The places are those in the new file when it is read, so nobody needs them here.
+    let write = |writer: FrameWriter, new: &mut File| new.write_all(&writer.finish(0).0);
+    frame::scan(old, HEADER_BYTES as u64, |entry| {
+        if let Entry::Key { place, bytes } = entry
+            && !erased.contains(&decode(place, bytes)?.id)
+        {
+            writer.push_key_bytes(bytes);
+        }
+        if writer.len() >= REWRITTEN_FRAME_BYTES {
+            write(std::mem::take(&mut writer), new)?;
+        }
+        Ok(())
+    })?;
+    if writer.len() > 0 { Ok(write(writer, new)?) } else { Ok(()) }
 }
 
 pub(crate) fn decode(place: Place, bytes: &[u8]) -> Result<KeyEntry, Fault> {
     vault::decode(bytes).map_err(|error| Fault::Damaged { offset: place.offset, what: error.to_string() })
 }
 
-/// The key that lies at `place`, unwrapped.
-pub(crate) fn key_at(file: &File, place: Place, with: &InstallationKey) -> Result<SealingKey, Fault> {
+/// The entry that lies at `place`.
+pub(crate) fn entry_at(file: &File, place: Place) -> Result<KeyEntry, Fault> {
     let mut bytes = vec![0; usize::from(place.length)];
     file.read_exact_at(&mut bytes, place.offset)?;
-    let entry = decode(place, &bytes)?;
-    with.unwrap(&entry)
+    decode(place, &bytes)
+}
+
+/// The key that lies at `place`, unwrapped.
+pub(crate) fn key_at(file: &File, place: Place, with: &InstallationKey) -> Result<SealingKey, Fault> {
+    with.unwrap(&entry_at(file, place)?)
         .ok_or_else(|| Fault::Damaged { offset: place.offset, what: "expected the key that was wrapped".into() })
 }
 
-/// Opens for reading what is a vault of this installation.
+/// Whether this is a vault of this installation.
 pub(crate) fn check(file: &mut File, path: &Path, with: &InstallationKey) -> Result<(), VaultError> {
-    let check = frame::read_header(file).map_err(|fault| told(path, fault))?;
-    if check == with.check() {
-        return Ok(());
-    }
+    let check = frame::read_header(file, Kind::Vault).map_err(|fault| told(path, fault))?;
+    if check == with.check() { Ok(()) } else { Err(made_with_another_key(path)) }
+}
+
+pub(crate) fn made_with_another_key(path: &Path) -> VaultError {
     let reason = format!("{} was made with another installation key: mount the one it was made with", path.display());
-    Err(VaultError::Unavailable { reason })
+    VaultError::Unavailable { reason }
 }
 
 pub(crate) fn told(path: &Path, fault: Fault) -> VaultError {

@@ -13,13 +13,17 @@
 
 #![forbid(unsafe_code)]
 
+mod copy;
 mod file_vault;
+mod files;
 mod frame;
 mod index;
 mod installation_key;
 mod reader;
+mod topic_vault;
 
 pub use file_vault::{FileVault, Opened};
 pub use frame::Cut;
 pub use installation_key::{InstallationKey, KeyFileError};
 pub use reader::VaultReader;
+pub use topic_vault::{Followed, Rebuilt, TopicVault};

@@ -10,6 +10,9 @@ use crate::clock::Stretched;
 use crate::configuration;
 use crate::failure::Failure;
 
+/// How long a request that is never answered stays open.
+const HELD_MS: u64 = 15_000;
+
 /// What the sandbox has to know of an installation.
 pub(crate) struct Played<'a> {
     pub(crate) settings: &'a configuration::Sandbox,
@@ -23,7 +26,7 @@ pub(crate) async fn play(played: Played<'_>) -> Result<Sandbox, Failure> {
     let door = |token: &str| format!("http://{ingress}/v1/in/{token}");
     let mut shop =
         ShopSettings::new(&door(&agreed.shop_token), merchant::SHOP_DOMAIN, agreed.shop_secret.as_str().into());
-    shop.faults = ShopFaults::some();
+    shop.faults = ShopFaults { delayed: settings.delayed, ..ShopFaults::some() };
     let mut desk = DeskSettings::new(
         &door(&agreed.desk_token),
         merchant::DESK_DOMAIN,
@@ -36,12 +39,18 @@ pub(crate) async fn play(played: Played<'_>) -> Result<Sandbox, Failure> {
         customers: settings.customers,
         visits_per_hour: settings.visits_per_hour,
         visits_max: settings.visits_max,
+        deliveries_kept: settings.deliveries_kept,
         status_port: settings.status_port,
         shop: Some(shop),
         desk: Some(desk),
         ..SandboxSettings::new(settings.seed, clock.now().millis(), agreed.mail_key.as_str().into())
     };
     sandbox.mail.port = settings.mail_port;
-    sandbox.mail.faults = MailFaults { throttled: 30, unavailable: 20, ..MailFaults::default() };
+    sandbox.mail.held_ms = HELD_MS;
+    sandbox.mail.faults = if settings.is_mail_flaky {
+        MailFaults::some()
+    } else {
+        MailFaults { throttled: 30, unavailable: 20, ..MailFaults::default() }
+    };
     Sandbox::start(sandbox).await.map_err(Failure::unavailable)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
-use tradewind_connector::{ServeError, Telemetry};
+use tradewind_connector::Telemetry;
 use tradewind_engine::Rules;
 use tradewind_orchestrator::{Counted, Desk, TurnLimits};
 use tradewind_ports::Clock as _;
@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::memory::Shares;
 use crate::parts::actuators::Acting;
+use crate::parts::console::{Console, access_key};
 use crate::parts::ingress::Ingress;
 use crate::parts::owners::Owning;
 use crate::parts::worker::Worker;
@@ -35,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What each of the two halves of a stop may take: the whole is 10 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+const CONSOLE_KEY: &str = "console";
 
 pub(crate) fn run(configuration: &Configuration) -> Result<(), Failure> {
     let runtime = Runtime::new().map_err(Failure::unavailable)?;
@@ -52,8 +55,14 @@ async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
     let agreed = Agreed::with(&ground.secrets)?;
     merchant::set_up(ground.log.as_ref(), ground.partitions, &agreed, &configuration.sandbox, WallClock.now())?;
     let ingress = listen("ingress", configuration.ingress.address).await?;
+    let console = listen("console", configuration.console.address).await?;
     let operations = listen("operations", configuration.operations.address).await?;
-    let at = Addresses { ingress: address(&ingress)?, operations: address(&operations)? };
+    let at = Addresses {
+        ingress: address(&ingress)?,
+        console: address(&console)?,
+        operations: address(&operations)?,
+        console_key: ground.secrets.drawn(CONSOLE_KEY, |text| text).map_err(Failure::usage)?,
+    };
 
     let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
     let (owners, desks) = start_owners(configuration, &ground, shares, &health, &metrics)?;
@@ -72,10 +81,24 @@ async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
         telemetry: Telemetry { health: health.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() },
     }
     .start()?;
+    let console = Console {
+        ground: &ground,
+        listener: console,
+        desks,
+        speed,
+        access_key: access_key(&at.console_key)?,
+        clock: Arc::new(clock),
+        telemetry: tradewind_console::Telemetry {
+            health: health.clone(),
+            metrics: metrics.clone(),
+            shutdown: shutdown.clone(),
+        },
+    }
+    .start();
     let served = tokio::spawn(operations::serve(operations, health.clone(), metrics));
     announce(configuration, shares, &at, &sandbox);
 
-    let mut running = Running { owners, actuators, connector, sandbox };
+    let mut running = Running { owners, actuators, connector, console, sandbox };
     let ended = tokio::select! {
         () = shutdown.requested() => Ok(()),
         failure = running.failed() => Err(failure),
@@ -91,7 +114,8 @@ async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
 struct Running {
     owners: Vec<Worker>,
     actuators: Vec<Worker>,
-    connector: JoinHandle<Result<(), ServeError>>,
+    connector: JoinHandle<Result<(), tradewind_connector::ServeError>>,
+    console: JoinHandle<Result<(), tradewind_console::ServeError>>,
     sandbox: Sandbox,
 }
 
@@ -101,6 +125,9 @@ impl Running {
         loop {
             if self.connector.is_finished() {
                 return Failure::stopped("keep the connector alive: it ended");
+            }
+            if self.console.is_finished() {
+                return Failure::stopped("keep the console alive: it ended");
             }
             for worker in self.owners.iter().chain(&self.actuators) {
                 if worker.is_finished() || worker.hangs() {
@@ -116,7 +143,7 @@ impl Running {
     /// still appended, so that the next start finds everything in the stores.
     async fn stop(mut self, ground: &Ground) -> Result<(), Failure> {
         let doors = async {
-            let (_, _, ()) = tokio::join!(self.connector, stop(self.actuators), self.sandbox.stop());
+            let (_, _, _, ()) = tokio::join!(self.connector, self.console, stop(self.actuators), self.sandbox.stop());
         };
         if tokio::time::timeout(STOP_WITHIN, doors).await.is_err() {
             tracing::warn!("not everything that was under way could be finished; it is taken up at the next start");
@@ -189,13 +216,18 @@ fn start_actuators(
 /// Where we listen, whatever was asked for.
 struct Addresses {
     ingress: SocketAddr,
+    console: SocketAddr,
     operations: SocketAddr,
+    /// Opens what is personal on the console.
+    console_key: String,
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the command prints")]
 fn announce(configuration: &Configuration, shares: Shares, at: &Addresses, sandbox: &Sandbox) {
     let Configuration { directory, sandbox: played, partitions, memory_mib, .. } = configuration;
     println!("tradewind dev: one merchant and sandbox vendors, {} times as fast as the clock", played.speed.0);
+    println!("  console     http://{}", at.console);
+    println!("  with names  http://{}/?key={}", at.console, at.console_key);
     println!("  webhooks    http://{}", at.ingress);
     println!("  operations  http://{}/readyz and /metrics", at.operations);
     println!("  sandbox     http://{}/sandbox/status", sandbox.addresses().status);

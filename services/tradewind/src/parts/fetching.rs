@@ -1,32 +1,22 @@
 //! Asking a vendor for what a delivery only hinted at.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_connector::{Fetch, FetchAnswer, FetchCall};
-use tradewind_domain::{ConnectionName, DirectoryValue, Name, Tenant, Vendor};
+use tradewind_domain::Vendor;
 use tradewind_egress::{Answer, Client, Connection, Method, Request};
-use tradewind_ports::{EventLog, ReadLimit, Topic};
 use tradewind_vendors::find;
-use tradewind_wire::directory;
 
+use crate::parts::directory::Directory;
 use crate::secrets::SecretFiles;
 
 /// The connector answers the vendor within three seconds.
 const WITHIN: Duration = Duration::from_secs(2);
 
-const BATCH: ReadLimit = ReadLimit { records: 1_000, bytes: 4 << 20 };
-
-/// Which secrets a connection has, as the directory says.
-#[derive(Debug, Default)]
-struct Connections {
-    next: u64,
-    secrets: BTreeMap<(Tenant, ConnectionName), Vec<Name>>,
-}
-
 pub(crate) struct Fetching {
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) directory: Directory,
     pub(crate) secrets: SecretFiles,
     pub(crate) client: Client,
     /// Asked in place of the vendor: a sandbox.
@@ -36,12 +26,11 @@ pub(crate) struct Fetching {
 impl Fetching {
     pub(crate) fn into_fetch(self) -> Fetch {
         let fetching = Arc::new(self);
-        let connections = Arc::new(Mutex::new(Connections::default()));
         Arc::new(move |call| {
-            let (fetching, connections) = (fetching.clone(), connections.clone());
+            let fetching = fetching.clone();
             Box::pin(async move {
                 let asking = fetching.clone();
-                let request = tokio::task::spawn_blocking(move || asking.request(&connections, call))
+                let request = tokio::task::spawn_blocking(move || asking.request(call))
                     .await
                     .map_err(|error| error.to_string())??;
                 match fetching.client.send(request, || true).await {
@@ -55,15 +44,11 @@ impl Fetching {
     }
 
     /// Blocks: it may have to read the directory.
-    fn request(&self, connections: &Mutex<Connections>, call: FetchCall) -> Result<Request, String> {
+    fn request(&self, call: FetchCall) -> Result<Request, String> {
         let FetchCall { tenant, connection, vendor, account, request } = call;
         let access = find(&vendor).and_then(|integration| integration.access);
         let access = access.ok_or_else(|| format!("expected a vendor that can be asked, got {vendor}"))?;
-        let known = {
-            let mut connections = connections.lock().map_err(|_| "read the directory: it failed before".to_owned())?;
-            connections.follow(self.log.as_ref())?;
-            connections.secrets.get(&(tenant, connection)).cloned().unwrap_or_default()
-        };
+        let known = self.directory.secrets(&tenant, &connection)?;
         let secrets = known.iter().filter_map(|name| self.secrets.secret(name));
         let authorization = secrets.filter_map(|secret| (access.authorization)(&secret)).next();
         let authorization = authorization.ok_or_else(|| format!("expected a secret to ask {vendor} with"))?;
@@ -84,24 +69,5 @@ impl Fetching {
             deadline: WITHIN,
             connection: Connection::Kept,
         })
-    }
-}
-
-impl Connections {
-    fn follow(&mut self, log: &dyn EventLog) -> Result<(), String> {
-        let at = Topic::Directory.partition(0);
-        loop {
-            let batch = log.read(&at, self.next, BATCH).map_err(|error| error.to_string())?;
-            if batch.records.is_empty() && batch.next == self.next {
-                return Ok(());
-            }
-            self.next = batch.next;
-            for stored in &batch.records {
-                let entry = directory::decode(stored).map_err(|error| error.to_string())?;
-                if let Some(DirectoryValue::Connection(entry)) = entry.map(|entry| entry.value) {
-                    self.secrets.insert((entry.tenant, entry.connection), entry.secrets);
-                }
-            }
-        }
     }
 }

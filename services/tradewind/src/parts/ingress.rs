@@ -14,6 +14,7 @@ use tradewind_ports::Clock;
 use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::parts::client;
+use crate::parts::directory::Directory;
 use crate::parts::fetching::Fetching;
 
 /// A beat every 15 s of the log's time.
@@ -37,7 +38,7 @@ impl Ingress<'_> {
         let desk = desk.map(|desk| (Vendor::new("gorgias").expect("a vendor of the roster"), format!("http://{desk}")));
         let secrets = ground.secrets.clone();
         let fetching = Fetching {
-            log: ground.log.clone(),
+            directory: Directory::new(ground.log.clone()),
             secrets: secrets.clone(),
             client: client(ground)?,
             origins: BTreeMap::from_iter(desk),

@@ -2,6 +2,8 @@
 //! this process has.
 
 pub(crate) mod actuators;
+pub(crate) mod console;
+mod directory;
 mod fetching;
 pub(crate) mod ingress;
 pub(crate) mod owners;

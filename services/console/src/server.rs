@@ -1,0 +1,150 @@
+//! Serving: from the first connection to the last answer.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tradewind_explain::Explainer;
+
+use crate::access::Access;
+use crate::api::{self, Api};
+use crate::hub::Hub;
+use crate::metrics::Counted;
+use crate::tail;
+use crate::world::{Settings, Telemetry, World};
+
+/// Most bytes of a request's head; more is answered with 431.
+const HEAD_BYTES: usize = 16 << 10;
+
+const MAX_HEADERS: usize = 64;
+
+/// After a connection could not be accepted, for want of file descriptors mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A page that is told to come again has so long to read that.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Why the console does not serve.
+#[derive(Debug)]
+pub enum ServeError {
+    /// Others could reach the address, and nobody would be asked who they are. A
+    /// mistake in the configuration, so the process exits with 64.
+    Unprotected(SocketAddr),
+    /// The listener has no address, or the thread that follows the log can't be started.
+    Start(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Unprotected(address) => {
+                write!(
+                    formatter,
+                    "serve the console on {address}: expected a loopback address such as 127.0.0.1, or an access key, \
+                     since others can reach this one"
+                )
+            }
+            ServeError::Start(reason) => write!(formatter, "start the console: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Tells a connection that its client is too slow: it ends soon, read or unread.
+pub(crate) type Kick = Arc<Notify>;
+
+/// Serves the console until it is asked to stop, and returns within
+/// [`Settings::stop_within`] of that.
+///
+/// The part `console` of the health is ready once the newest records were read.
+///
+/// # Errors
+///
+/// See [`ServeError`]; nothing was served then.
+pub async fn serve(
+    listener: TcpListener,
+    world: World,
+    settings: Settings,
+    telemetry: Telemetry,
+) -> Result<(), ServeError> {
+    let Telemetry { health, metrics, shutdown } = telemetry;
+    let address = listener.local_addr().map_err(ServeError::Start)?;
+    let access = Access::new(address, &settings.hosts, settings.access_key.clone());
+    let access = access.ok_or(ServeError::Unprotected(address))?;
+    let part = health.part("console");
+    part.waits_for("the log");
+    let counted = Counted::new(&metrics);
+    let hub = Arc::new(Hub::new(&settings, counted.clone()));
+    let tail = tail::start(&world, &settings, hub.clone(), counted.clone(), part).map_err(ServeError::Start)?;
+    let explainer = Explainer::new(world.log.clone(), settings.partitions);
+    let api = Api::new(access, world, explainer, hub.clone(), counted);
+    let router = api::router(Arc::new(api));
+
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        () = accept(&listener, &router, &graceful, &settings, &mut connections) => {}
+        () = shutdown.requested() => {}
+    }
+    drop(listener);
+    tail.stop();
+    hub.stop();
+    if tokio::time::timeout(settings.stop_within, graceful.shutdown()).await.is_err() {
+        tracing::info!("some pages did not read to their end in time");
+    }
+    connections.abort_all();
+    Ok(())
+}
+
+/// Takes connections until it is dropped.
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    graceful: &GracefulShutdown,
+    settings: &Settings,
+    connections: &mut JoinSet<()>,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.request_within)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(settings.connections));
+    loop {
+        let place = places.clone().acquire_owned().await.expect("nobody closes the places");
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // What happens is to be seen at once.
+        let _ = stream.set_nodelay(true);
+        let kick = Kick::default();
+        let service = TowerToHyperService::new(router.clone().layer(Extension(kick.clone())));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        connections.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            // A client that breaks off its connection may do so.
+            tokio::select! {
+                _ = &mut connection => {}
+                () = kick.notified() => drop(tokio::time::timeout(LINGER, connection).await),
+            }
+            drop(place);
+        });
+    }
+}

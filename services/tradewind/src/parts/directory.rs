@@ -1,0 +1,76 @@
+//! The directory, as far as parts that ask it now and then need it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tradewind_domain::{ConnectionName, DirectoryValue, Name, Tenant};
+use tradewind_ports::{EventLog, ReadLimit, Topic};
+use tradewind_wire::directory;
+
+const BATCH: ReadLimit = ReadLimit { records: 1_000, bytes: 4 << 20 };
+
+/// Read on whenever it is asked. Clones share what was read. Every call blocks.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    log: Arc<dyn EventLog>,
+    entries: Arc<Mutex<Entries>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    secrets: BTreeMap<(Tenant, ConnectionName), Vec<Name>>,
+    partitions: BTreeMap<Tenant, u32>,
+}
+
+impl Directory {
+    pub(crate) fn new(log: Arc<dyn EventLog>) -> Directory {
+        Directory { log, entries: Arc::default() }
+    }
+
+    /// The references to the secrets of a connection, the newest first.
+    pub(crate) fn secrets(&self, tenant: &Tenant, connection: &ConnectionName) -> Result<Vec<Name>, String> {
+        let key = (tenant.clone(), connection.clone());
+        self.look(|entries| entries.secrets.get(&key).cloned().unwrap_or_default())
+    }
+
+    pub(crate) fn partition(&self, tenant: &Tenant) -> Result<Option<u32>, String> {
+        self.look(|entries| entries.partitions.get(tenant).copied())
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Entries) -> T) -> Result<T, String> {
+        let mut entries = self.entries.lock().map_err(|_| "read the directory: it failed before".to_owned())?;
+        entries.follow(self.log.as_ref())?;
+        Ok(look(&entries))
+    }
+}
+
+impl Entries {
+    fn follow(&mut self, log: &dyn EventLog) -> Result<(), String> {
+        let at = Topic::Directory.partition(0);
+        loop {
+            let batch = log.read(&at, self.next, BATCH).map_err(|error| error.to_string())?;
+            if batch.records.is_empty() && batch.next == self.next {
+                return Ok(());
+            }
+            self.next = batch.next;
+            for stored in &batch.records {
+                match directory::decode(stored).map_err(|error| error.to_string())?.map(|entry| entry.value) {
+                    Some(DirectoryValue::Connection(entry)) => {
+                        self.secrets.insert((entry.tenant, entry.connection), entry.secrets);
+                    }
+                    Some(DirectoryValue::Tenant(entry)) => {
+                        self.partitions.insert(entry.tenant, entry.partition);
+                    }
+                    Some(
+                        DirectoryValue::Definition(_)
+                        | DirectoryValue::Switch { .. }
+                        | DirectoryValue::Format(_)
+                        | DirectoryValue::Owner(_),
+                    )
+                    | None => {}
+                }
+            }
+        }
+    }
+}
