@@ -1,0 +1,303 @@
+//! Kills the product and its broker again and again while vendors deliver and
+//! timers wait, and then counts: nothing accepted is lost, nothing is done twice,
+//! nothing is decided otherwise than a naive decider would.
+//!
+//! `--orchestrator-kills N --broker-kills N --freezes N --seed N`
+
+#![forbid(unsafe_code)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fastrand::Rng;
+use serde_json::Value;
+use tradewind_benches::broker::Broker;
+use tradewind_benches::processes::{Installation, Process, build, free_port, top};
+use tradewind_benches::verdict::{Door, Left, judge, records};
+use tradewind_benches::{http, machine};
+use tradewind_log_kafka::{KafkaLog, KafkaSettings};
+use tradewind_ports::{EventLog, Topic};
+
+const PARTITIONS: u32 = 4;
+const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));
+const TENANT: &str = "demo";
+
+const DOORS: [Door; 2] = [
+    Door { sender: "shop", vendor: "shopify", account: "demo.myshopify.com", connection: "shop" },
+    Door { sender: "desk", vendor: "gorgias", account: "demo", connection: "desk" },
+];
+
+/// From one fault to the next.
+const BETWEEN_MS: std::ops::Range<u64> = 2_000..5_000;
+
+/// Longer than the group waits for a member: another one takes over meanwhile.
+const FREEZE: Duration = Duration::from_secs(22);
+
+/// Until what was begun has ended: the last cart falls quiet after a minute, and
+/// deliveries that failed come again after some.
+const SETTLE: Duration = Duration::from_secs(420);
+
+struct Plan {
+    orchestrator_kills: u32,
+    broker_kills: u32,
+    freezes: u32,
+    seed: u64,
+}
+
+/// What was done to the installation.
+#[derive(Debug, Default)]
+struct Faults {
+    orchestrator_kills: u32,
+    broker_kills: u32,
+    freezes: u32,
+    actuator_kills: u32,
+    connector_kills: u32,
+    members_added: u32,
+    members_taken: u32,
+    /// Processes that ended by themselves, as they should when they can't go on.
+    ends: u32,
+}
+
+fn main() -> ExitCode {
+    let plan = plan();
+    println!("{}", machine::describe());
+    let directory = top().join("target/kills");
+    // What an earlier run left.
+    let _ = std::fs::remove_dir_all(directory.join("home"));
+    std::fs::create_dir_all(directory.join("secrets")).expect("a directory to write to");
+    let binary = build();
+    let broker = Broker::start(&top(), &directory.join("kafka"));
+    let status_port = free_port();
+    let installation = Installation {
+        binary,
+        directory,
+        bootstrap: broker.address.clone(),
+        partitions: PARTITIONS,
+        ingress: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
+        sandbox: format!(
+            "seed = {}\ncustomers = 2000\nvisits_per_hour = 9000\nquiet_minutes = 1\nlateness_minutes = 0\n\
+             deliveries_kept = 1000000\ndelayed = 0\nis_mail_flaky = true\nvisits_max = {}\nmail_port = {}\ndesk_port = {}\nstatus_port = {status_port}\n",
+            plan.seed,
+            visits(&plan),
+            free_port(),
+            free_port()
+        ),
+    };
+    let status = SocketAddr::from((Ipv4Addr::LOCALHOST, status_port));
+    let mut run = Run::start(&installation);
+    let faults = run.strike(&plan, &broker);
+    let struck_until = SystemTime::now();
+    println!("faults: {faults:?}");
+    let is_settled = run.settle(&broker, status);
+    let ask = |path: &str| -> Value {
+        let (_, body) = http::get(status, path).expect("the sandbox answers");
+        serde_json::from_str(&body).expect("JSON")
+    };
+    let (deliveries, effects) = (ask("/sandbox/deliveries"), ask("/sandbox/effects"));
+    run.stop();
+    let settings =
+        KafkaSettings { partitions: PARTITIONS, is_dev: true, ..KafkaSettings::new(&broker.address, "endurance") };
+    let log = KafkaLog::connect(settings).expect("settings that are good");
+    let left =
+        Left { log: &log, partitions: PARTITIONS, build: BUILD, tenant: TENANT, doors: &DOORS, deliveries, effects };
+    let verdict = judge(&left).expect("a broker that answers");
+    for problem in verdict.problems().take(20) {
+        println!("  {problem}");
+    }
+    println!(
+        "longest time without a commit of the merchant's partition, under faults: {:.1} s",
+        gap(&log, struck_until).as_secs_f64()
+    );
+    println!("{verdict}");
+    if verdict.is_clean() && is_settled { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn plan() -> Plan {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str, otherwise: u64| {
+        let at = arguments.iter().position(|argument| argument == name);
+        at.map_or(otherwise, |at| arguments[at + 1].parse().expect("a number"))
+    };
+    let small = |name, otherwise| u32::try_from(value(name, otherwise)).expect("a small number");
+    Plan {
+        orchestrator_kills: small("--orchestrator-kills", 50),
+        broker_kills: small("--broker-kills", 5),
+        freezes: small("--freezes", 2),
+        seed: value("--seed", 1),
+    }
+}
+
+/// As many as there is time for while faults go on.
+fn visits(plan: &Plan) -> u32 {
+    let seconds = plan.orchestrator_kills * 4 + plan.broker_kills * 12 + plan.freezes * 30 + 20;
+    seconds * 9_000 / 3_600
+}
+
+struct Run {
+    sandbox: Process,
+    connector: Process,
+    actuator: Process,
+    orchestrators: Vec<Process>,
+    fourth: Option<Process>,
+    installation: Installation,
+}
+
+impl Run {
+    /// The sandbox comes first: it sets the merchant up.
+    fn start(installation: &Installation) -> Run {
+        let key = installation.directory.join("installation.key");
+        if !key.exists() {
+            let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(32).collect();
+            std::fs::write(&key, bytes).expect("a directory to write to");
+            std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
+        }
+        let mut sandbox = installation.start("sandbox", 0);
+        sandbox.wait_until_ready();
+        let mut run = Run {
+            sandbox,
+            connector: installation.start("connector", 0),
+            actuator: installation.start("actuator", 0),
+            orchestrators: (0..3).map(|member| installation.start("orchestrator", member)).collect(),
+            fourth: None,
+            installation: installation.clone(),
+        };
+        run.connector.wait_until_ready();
+        run.actuator.wait_until_ready();
+        run.orchestrators.iter_mut().for_each(Process::wait_until_ready);
+        println!("started: one broker, {PARTITIONS} partitions, 3 orchestrators, connector, actuator, sandbox");
+        run
+    }
+
+    /// The orchestrator that owns the merchant's partition.
+    fn owner(&self) -> Option<usize> {
+        let partition = tradewind_domain::partition_of(TENANT, PARTITIONS);
+        let line = format!("partition {partition}: ready");
+        let owns = |process: &Process| {
+            http::get(process.operations, "/readyz").is_ok_and(|(_, body)| body.lines().any(|said| said == line))
+        };
+        self.orchestrators.iter().position(owns)
+    }
+
+    fn strike(&mut self, plan: &Plan, broker: &Broker) -> Faults {
+        let mut rng = Rng::with_seed(plan.seed);
+        let mut faults = Faults::default();
+        let mut next: Vec<&str> = Vec::new();
+        next.extend(std::iter::repeat_n("orchestrator", plan.orchestrator_kills as usize));
+        next.extend(std::iter::repeat_n("broker", plan.broker_kills as usize));
+        next.extend(std::iter::repeat_n("freeze", plan.freezes as usize));
+        next.extend(std::iter::repeat_n("actuator", (plan.orchestrator_kills / 8) as usize));
+        next.extend(std::iter::repeat_n("connector", (plan.orchestrator_kills / 16) as usize));
+        next.extend(["add", "take"].iter().take(2));
+        rng.shuffle(&mut next);
+        for fault in next {
+            std::thread::sleep(Duration::from_millis(rng.u64(BETWEEN_MS)));
+            faults.ends += self.revive();
+            match fault {
+                "orchestrator" => {
+                    // Mostly the one with the work.
+                    let other = rng.usize(..self.orchestrators.len());
+                    let at = if rng.u8(..4) > 0 { self.owner().unwrap_or(other) } else { other };
+                    self.orchestrators[at].kill_and_restart();
+                    faults.orchestrator_kills += 1;
+                }
+                "broker" => {
+                    broker.kill();
+                    broker.start_again();
+                    faults.broker_kills += 1;
+                }
+                "freeze" => {
+                    let at = self.owner().unwrap_or(0);
+                    self.orchestrators[at].signal("STOP");
+                    std::thread::sleep(FREEZE);
+                    self.orchestrators[at].signal("CONT");
+                    faults.freezes += 1;
+                }
+                "actuator" => {
+                    self.actuator.kill_and_restart();
+                    faults.actuator_kills += 1;
+                }
+                "connector" => {
+                    self.connector.kill_and_restart();
+                    faults.connector_kills += 1;
+                }
+                // A fourth joins, or goes again in good order.
+                _ => match self.fourth.take() {
+                    None => {
+                        self.fourth = Some(self.installation.start("orchestrator", 3));
+                        faults.members_added += 1;
+                    }
+                    Some(mut fourth) => {
+                        fourth.terminate();
+                        faults.members_taken += 1;
+                    }
+                },
+            }
+        }
+        faults
+    }
+
+    /// A supervisor's work: what ended is started again.
+    fn revive(&mut self) -> u32 {
+        let all =
+            self.orchestrators.iter_mut().chain([&mut self.connector, &mut self.actuator]).chain(&mut self.fourth);
+        let mut ends = 0;
+        for process in all {
+            if let Some(code) = process.restart_if_ended() {
+                println!("  {} had ended with exit code {code}", process.name());
+                ends += 1;
+            }
+        }
+        ends
+    }
+
+    /// Waits until nothing is delivered, decided or sent any more.
+    fn settle(&mut self, broker: &Broker, status: SocketAddr) -> bool {
+        let settings =
+            KafkaSettings { partitions: PARTITIONS, is_dev: true, ..KafkaSettings::new(&broker.address, "endurance") };
+        let log = KafkaLog::connect(settings).expect("settings that are good");
+        let partition = tradewind_domain::partition_of(TENANT, PARTITIONS);
+        let end = || log.bounds(&Topic::Decisions.partition(partition)).map(|bounds| bounds.end).unwrap_or(0);
+        let begun = Instant::now();
+        let (mut last, mut quiet_since) = (0, Instant::now());
+        while begun.elapsed() < SETTLE {
+            std::thread::sleep(Duration::from_secs(1));
+            self.revive();
+            let Ok((_, body)) = http::get(status, "/sandbox/status") else { continue };
+            let said: Value = serde_json::from_str(&body).expect("JSON");
+            let waiting = said["shop"]["waiting"].as_u64().unwrap_or(1) + said["desk"]["waiting"].as_u64().unwrap_or(1);
+            let now = (end(), said["shop"]["deliveries"].as_u64(), said["mail"]["effects"].as_u64());
+            let sum = now.0 * 1_000_003 + now.1.unwrap_or(0) * 1_009 + now.2.unwrap_or(0) + waiting;
+            if sum != last || waiting > 0 {
+                (last, quiet_since) = (sum, Instant::now());
+            }
+            // A minute until a cart is quiet; owners commit silent turns every half minute.
+            if quiet_since.elapsed() > Duration::from_secs(25) && begun.elapsed() > Duration::from_secs(95) {
+                println!("settled after {} s", begun.elapsed().as_secs());
+                return true;
+            }
+        }
+        println!("not settled after {} s", SETTLE.as_secs());
+        false
+    }
+
+    fn stop(&mut self) {
+        for process in self.orchestrators.iter_mut().chain([&mut self.connector, &mut self.actuator, &mut self.sandbox])
+        {
+            if process.terminate() != Some(0) {
+                println!("  {} did not end in good order", process.name());
+            }
+        }
+    }
+}
+
+/// The longest time between two commits of the merchant's partition, up to a moment.
+fn gap(log: &KafkaLog, until: SystemTime) -> Duration {
+    let until =
+        until.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let partition = tradewind_domain::partition_of(TENANT, PARTITIONS);
+    let stored = records(log, &Topic::Decisions.partition(partition)).expect("a broker that answers");
+    let times: Vec<i64> = stored.iter().map(|record| record.appended_at.millis()).filter(|at| *at <= until).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    Duration::from_millis(longest.unsigned_abs())
+}
