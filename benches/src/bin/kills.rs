@@ -28,6 +28,11 @@ const DOORS: [Door; 2] = [
     Door { sender: "desk", vendor: "gorgias", account: "demo", connection: "desk" },
 ];
 
+/// Of the vendors' time: what people begin they end within some minutes of the world.
+const SPEED: u32 = 240;
+
+const VISITS_PER_SECOND: u32 = 3;
+
 /// From one fault to the next.
 const BETWEEN_MS: std::ops::Range<u64> = 2_000..5_000;
 
@@ -36,7 +41,7 @@ const FREEZE: Duration = Duration::from_secs(22);
 
 /// Until what was begun has ended: the last cart falls quiet after a minute, and
 /// deliveries that failed come again after some.
-const SETTLE: Duration = Duration::from_secs(420);
+const SETTLE: Duration = Duration::from_secs(600);
 
 struct Plan {
     orchestrator_kills: u32,
@@ -76,9 +81,10 @@ fn main() -> ExitCode {
         partitions: PARTITIONS,
         ingress: SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())),
         sandbox: format!(
-            "seed = {}\ncustomers = 2000\nvisits_per_hour = 9000\nquiet_minutes = 1\nlateness_minutes = 0\n\
+            "seed = {}\nspeed = {SPEED}\ncustomers = 2000\nvisits_per_hour = {}\nquiet_minutes = 1\nlateness_minutes = 0\n\
              deliveries_kept = 1000000\ndelayed = 0\nis_mail_flaky = true\nvisits_max = {}\nmail_port = {}\ndesk_port = {}\nstatus_port = {status_port}\n",
             plan.seed,
+            VISITS_PER_SECOND * 3_600 / SPEED,
             visits(&plan),
             free_port(),
             free_port()
@@ -131,7 +137,7 @@ fn plan() -> Plan {
 /// As many as there is time for while faults go on.
 fn visits(plan: &Plan) -> u32 {
     let seconds = plan.orchestrator_kills * 4 + plan.broker_kills * 12 + plan.freezes * 30 + 20;
-    seconds * 9_000 / 3_600
+    seconds * VISITS_PER_SECOND
 }
 
 struct Run {

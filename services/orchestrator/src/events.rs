@@ -29,6 +29,18 @@ impl<'a> Cursor<'a> {
         Cursor { log, at, next: from, end, batch: VecDeque::new(), alive }
     }
 
+    /// As a reader before it left off: what that one had read and not taken, then
+    /// everything behind it.
+    pub(crate) fn go_on(
+        log: &'a dyn EventLog,
+        at: TopicPartition,
+        batch: VecDeque<Record>,
+        next: u64,
+        alive: &'a dyn Fn(),
+    ) -> Cursor<'a> {
+        Cursor { log, at, next, end: u64::MAX, batch, alive }
+    }
+
     pub(crate) fn at(&self) -> &TopicPartition {
         &self.at
     }

@@ -15,6 +15,7 @@ mod ask;
 mod directory;
 mod drain;
 mod events;
+mod follow;
 mod host;
 mod metrics;
 mod owner;
@@ -23,6 +24,7 @@ mod recover;
 mod turn;
 
 pub use ask::{AskError, Desk, Questions, Standing, Timeline, desk};
+pub use follow::{Followed, Follower};
 pub use host::{Host, HostError, Stores};
 pub use metrics::{Counted, OrchestratorMetric};
 pub use owner::{Owner, OwnerError, Remedy, Settings, TurnLimits, Turned};

@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use tradewind_domain::{Body, Decision, DecisionRecord, Lineage, LineageOpened, Position, Timestamp, TurnCommitted};
+use tradewind_domain::{Body, Decision, DecisionRecord, Lineage, LineageOpened, Position, TurnCommitted};
 use tradewind_engine::{Drained, Partition};
 use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, StoreError, Topic, TopicPartition, Writer};
 use tradewind_wire::decision;
 
 use crate::events::Cursor;
+use crate::follow::Reading;
 use crate::owner::{Owner, OwnerError, Settings, TickState, Turned};
 use crate::turn::Turn;
 
@@ -56,10 +57,12 @@ impl Owner {
                 reason: format!("expected lineage {}, got {lineage}", opened.lineage),
             }));
         }
-        let mut catching_up = CatchingUp::new(log.as_ref(), &settings, partition, opened.lineage, decisions_end, alive);
+        let reading = Reading::new(partition);
+        let mut catching_up =
+            CatchingUp::resume(log.as_ref(), &settings, reading, opened.lineage, decisions_end, alive);
         catching_up.read_decisions()?;
-        let CatchingUp { partition, committed, committed_at, adopted, events: cursor, .. } = catching_up;
-        let (unread, events_next) = cursor.into_rest();
+        let Reading { partition, committed, committed_at, adopted, unread, events_next, .. } =
+            catching_up.into_reading();
         let decisions_offset = partition.decisions_offset();
         let mut owner = Owner {
             log,
@@ -101,7 +104,7 @@ impl Owner {
 }
 
 /// The lineage a partition's events open with.
-fn opening(log: &dyn EventLog, events: &TopicPartition) -> Result<LineageOpened, OwnerError> {
+pub(crate) fn opening(log: &dyn EventLog, events: &TopicPartition) -> Result<LineageOpened, OwnerError> {
     let start = log.bounds(events)?.start;
     let first = log.read(events, start, ONE)?.records.into_iter().next();
     let broken = || OwnerError::Broken {
@@ -157,54 +160,40 @@ fn open_decisions(
     Ok(())
 }
 
-struct CatchingUp<'a> {
-    partition: Partition,
+pub(crate) struct CatchingUp<'a> {
+    reading: Reading,
     lineage: Lineage,
     events: Cursor<'a>,
     decisions: Cursor<'a>,
-    /// Up to where steps are covered.
-    committed: Position,
-    committed_at: Timestamp,
-    /// Decisions no `TurnCommitted` covers yet, as they stand on the log.
-    adopted: Vec<Record>,
-    /// Of the decision read last: they rise.
-    last: Option<Position>,
-    /// Some turn beyond the checkpoint was read: nothing may stand before it.
-    has_closed: bool,
     /// Changed leaves beyond which they are written to the store.
     drain_leaves: usize,
 }
 
 impl<'a> CatchingUp<'a> {
-    fn new(
+    /// Goes on where reading stopped, up to `decisions_end`.
+    pub(crate) fn resume(
         log: &'a dyn EventLog,
         settings: &Settings,
-        partition: Partition,
+        mut reading: Reading,
         lineage: Lineage,
         decisions_end: u64,
         alive: &'a dyn Fn(),
     ) -> CatchingUp<'a> {
-        let committed = partition.position();
-        let next_event = if committed.step == 0 { committed.offset } else { committed.offset + 1 };
-        let events = Cursor::new(log, Topic::Events.partition(settings.partition), next_event, u64::MAX, alive);
+        let events = reading.events(log, Topic::Events.partition(settings.partition), alive);
         let decisions_at = Topic::Decisions.partition(settings.partition);
-        let decisions = Cursor::new(log, decisions_at, partition.decisions_offset(), decisions_end, alive);
-        let committed_at = partition.watermark();
-        CatchingUp {
-            partition,
-            lineage,
-            events,
-            decisions,
-            committed,
-            committed_at,
-            adopted: Vec::new(),
-            last: None,
-            has_closed: false,
-            drain_leaves: settings.drain_leaves,
-        }
+        let decisions = Cursor::new(log, decisions_at, reading.decisions_next, decisions_end, alive);
+        CatchingUp { reading, lineage, events, decisions, drain_leaves: settings.drain_leaves }
     }
 
-    fn read_decisions(&mut self) -> Result<(), OwnerError> {
+    pub(crate) fn into_reading(self) -> Reading {
+        let (unread, events_next) = self.events.into_rest();
+        // What lies behind the end that was asked for is read again.
+        let (rest, next) = self.decisions.into_rest();
+        let decisions_next = rest.front().map_or(next, |record| record.offset);
+        Reading { unread, events_next, decisions_next, ..self.reading }
+    }
+
+    pub(crate) fn read_decisions(&mut self) -> Result<(), OwnerError> {
         while let Some(stored) = self.decisions.next()? {
             let (position, record) = decision::decode(&stored).map_err(|source| OwnerError::Unreadable {
                 at: self.decisions.at().clone(),
@@ -225,11 +214,11 @@ impl<'a> CatchingUp<'a> {
     }
 
     fn take(&mut self, stored: Record, position: Position, decision: &Decision) -> Result<(), OwnerError> {
-        if position < self.committed {
+        if position < self.reading.committed {
             // Covered by the checkpoint, unless it stands where none may stand.
-            return if self.has_closed { Err(self.behind_closed(&stored, position)) } else { Ok(()) };
+            return if self.reading.has_closed { Err(self.behind_closed(&stored, position)) } else { Ok(()) };
         }
-        if self.last.is_some_and(|last| last >= position) {
+        if self.reading.last.is_some_and(|last| last >= position) {
             let expected = format!("one decision a step, each later than the one before, got {position} again or late");
             return Err(self.broken(stored.offset, &expected));
         }
@@ -237,13 +226,13 @@ impl<'a> CatchingUp<'a> {
         if position.step == 0 {
             self.fold_event(stored.offset, position.offset, Some(decision))?;
         } else {
-            if self.partition.position() <= Position::fold(position.offset) {
+            if self.reading.partition.position() <= Position::fold(position.offset) {
                 self.fold_event(stored.offset, position.offset, None)?;
             }
-            self.partition.reapply(position, decision)?;
+            self.reading.partition.reapply(position, decision)?;
         }
-        self.last = Some(position);
-        self.adopted.push(stored);
+        self.reading.last = Some(position);
+        self.reading.adopted.push(stored);
         Ok(())
     }
 
@@ -251,7 +240,7 @@ impl<'a> CatchingUp<'a> {
     fn fold_event(&mut self, decision_offset: u64, offset: u64, decision: Option<&Decision>) -> Result<(), OwnerError> {
         match self.events.next()? {
             Some(stored) if stored.offset == offset => {
-                self.partition.refold(&envelope(&self.events, &stored)?, decision)?;
+                self.reading.partition.refold(&envelope(&self.events, &stored)?, decision)?;
                 Ok(())
             }
             Some(_) | None => {
@@ -270,7 +259,7 @@ impl<'a> CatchingUp<'a> {
             let Some(stored) = self.events.next()? else {
                 break;
             };
-            self.partition.refold(&envelope(&self.events, &stored)?, None)?;
+            self.reading.partition.refold(&envelope(&self.events, &stored)?, None)?;
         }
         Ok(())
     }
@@ -281,33 +270,34 @@ impl<'a> CatchingUp<'a> {
             let at = self.decisions.at().to_string();
             return Err(OwnerError::OtherLineage { at, expected: self.lineage, got: turn.lineage });
         }
-        if turn.to <= self.committed {
+        if turn.to <= self.reading.committed {
             return Ok(());
         }
-        if turn.from != self.committed {
-            let expected = format!("a turn from {}, got one from {} to {}", self.committed, turn.from, turn.to);
+        if turn.from != self.reading.committed {
+            let expected = format!("a turn from {}, got one from {} to {}", self.reading.committed, turn.from, turn.to);
             return Err(self.broken(offset, &expected));
         }
-        if self.last.is_some_and(|last| last >= turn.to) {
+        if self.reading.last.is_some_and(|last| last >= turn.to) {
             let expected = format!("a turn that covers the decisions before it, got one to {}", turn.to);
             return Err(self.broken(offset, &expected));
         }
         self.fold_before(turn.to)?;
-        self.partition.resume_at(turn.to);
-        self.partition.absorb();
-        self.committed = turn.to;
-        self.committed_at = turn.watermark;
-        self.has_closed = true;
-        self.adopted.clear();
-        if self.partition.committed_leaves() >= self.drain_leaves {
-            self.partition.begin_drain(offset + 1);
-            while self.partition.drain_slice()? == Drained::Slice {}
+        self.reading.partition.resume_at(turn.to);
+        self.reading.partition.absorb();
+        self.reading.committed = turn.to;
+        self.reading.committed_at = turn.watermark;
+        self.reading.has_closed = true;
+        self.reading.closed_at = offset + 1;
+        self.reading.adopted.clear();
+        if self.reading.partition.committed_leaves() >= self.drain_leaves {
+            self.reading.partition.begin_drain(offset + 1);
+            while self.reading.partition.drain_slice()? == Drained::Slice {}
         }
         Ok(())
     }
 
     fn behind_closed(&self, stored: &Record, position: Position) -> OwnerError {
-        let expected = format!("no decision before {}, where a turn is closed, got {position}", self.committed);
+        let expected = format!("no decision before {}, where a turn is closed, got {position}", self.reading.committed);
         self.broken(stored.offset, &expected)
     }
 

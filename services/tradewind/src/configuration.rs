@@ -112,10 +112,10 @@ fn member() -> String {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sandbox {
     pub(crate) seed: u64,
-    /// Seconds of the log in one of the world; for `dev` alone.
+    /// Seconds of the vendors' time in one of the world; in `dev` of the log's, too.
     pub(crate) speed: Speed,
     pub(crate) customers: u32,
-    /// Visits to the shop in an hour of the log.
+    /// Visits to the shop in an hour of the vendors' time.
     pub(crate) visits_per_hour: u32,
     /// After so many nobody comes any more.
     pub(crate) visits_max: Option<u64>,

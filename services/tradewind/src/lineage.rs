@@ -18,36 +18,37 @@ pub(crate) fn open(
 ) -> Result<LineageOpened, Failure> {
     // Processes may begin at once: the first record of the first partition counts
     // for all of them, so the others are opened only when that one stands.
-    let opened = match first(log, 0)? {
-        Some(opened) => opened,
+    let all = match opened(log, 0)? {
+        Some(found) => found,
         None => open_partition(log, 0, LineageOpened { lineage: draw()?, kind }, now)?,
     };
     for partition in 1..partitions {
-        let found = match first(log, partition)? {
+        let found = match opened(log, partition)? {
             Some(found) => found,
-            None => open_partition(log, partition, opened, now)?,
+            None => open_partition(log, partition, all, now)?,
         };
-        if found.lineage != opened.lineage {
-            let (at, expected, got) = (Topic::Events.partition(partition), opened.lineage, found.lineage);
+        if found.lineage != all.lineage {
+            let (at, expected, got) = (Topic::Events.partition(partition), all.lineage, found.lineage);
             return Err(Failure::stopped(format!("open {at}: expected lineage {expected}, got {got}")));
         }
     }
-    Ok(opened)
+    Ok(all)
 }
 
 fn open_partition(
     log: &dyn EventLog,
     partition: u32,
-    opened: LineageOpened,
+    of: LineageOpened,
     now: Timestamp,
 ) -> Result<LineageOpened, Failure> {
-    let record = record::event(&NewFact::of_partition(partition, now, Body::LineageOpened(opened)));
+    let record = record::event(&NewFact::of_partition(partition, now, Body::LineageOpened(of)));
     let at = Topic::Events.partition(partition);
     log.append(&at, vec![record]).map_err(Failure::unavailable)?;
-    first(log, partition)?.ok_or_else(|| Failure::stopped(format!("read {at}: expected what was just appended")))
+    opened(log, partition)?.ok_or_else(|| Failure::stopped(format!("read {at}: expected what was just appended")))
 }
 
-fn first(log: &dyn EventLog, partition: u32) -> Result<Option<LineageOpened>, Failure> {
+/// What a partition was opened with; `None` for an empty one.
+pub(crate) fn opened(log: &dyn EventLog, partition: u32) -> Result<Option<LineageOpened>, Failure> {
     let at = Topic::Events.partition(partition);
     let start = log.bounds(&at).map_err(Failure::unavailable)?.start;
     let batch = log.read(&at, start, ONE).map_err(Failure::unavailable)?;
@@ -59,7 +60,7 @@ fn first(log: &dyn EventLog, partition: u32) -> Result<Option<LineageOpened>, Fa
     }
 }
 
-fn draw() -> Result<Lineage, Failure> {
+pub(crate) fn draw() -> Result<Lineage, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::unavailable(format!("draw a lineage: {error}")))?;
     Ok(Lineage::from_bytes(bytes))

@@ -8,10 +8,12 @@ mod demo;
 mod dev;
 mod failure;
 mod ground;
+mod import;
 mod installation;
 mod kafka;
 mod lineage;
 mod memory;
+mod moving;
 mod parts;
 mod roles;
 mod secrets;
@@ -25,6 +27,10 @@ use tradewind_telemetry::logs;
 
 use crate::configuration::{Configuration, LogFormat, Partitions, Speed};
 use crate::failure::{Exit, Failure};
+use crate::import::Asked;
+
+/// Beside live facts.
+const IMPORT_PER_SECOND: u32 = 5_000;
 
 /// An event-sourced orchestrator for commerce.
 #[derive(Debug, Parser)]
@@ -53,6 +59,37 @@ enum Command {
         /// Partitions of a new log.
         #[arg(long)]
         partitions: Option<Partitions>,
+
+        /// Meanwhile imports this file of past orders, as `import` does.
+        #[arg(long)]
+        import: Option<PathBuf>,
+    },
+
+    /// Imports a shop's past orders: lines of customer, day, pieces and dollars.
+    Import {
+        file: PathBuf,
+
+        /// Whose orders they are; one that is not there yet is made.
+        #[arg(long, default_value = "demo")]
+        tenant: String,
+
+        /// The shop's name at its vendor.
+        #[arg(long, default_value = "cdnow.example.com")]
+        account: String,
+
+        /// At most so many orders a second.
+        #[arg(long)]
+        per_second: Option<u32>,
+    },
+
+    /// Moves the whole log into that of another configuration, which is empty.
+    Move {
+        /// The other configuration: another directory, or Kafka.
+        to: PathBuf,
+
+        /// Goes on although commands have no outcome yet: they are never sent then.
+        #[arg(long)]
+        leave_unsettled: bool,
     },
 
     /// Says why: the facts, the decision and what became of it, by the id of a command or a decision.
@@ -108,10 +145,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
     };
     logs::set_up(format, &configuration.logs.levels).map_err(Failure::usage)?;
     match command {
-        Command::Dev { speed, partitions } => {
+        Command::Dev { speed, partitions, import } => {
             configuration.sandbox.speed = speed.unwrap_or(configuration.sandbox.speed);
             configuration.partitions = partitions.unwrap_or(configuration.partitions);
-            dev::run(&configuration)
+            let import = import.map(|file| Asked::of(&file, "demo", "cdnow.example.com", Some(IMPORT_PER_SECOND)));
+            dev::run(&configuration, import.transpose()?)
+        }
+        Command::Import { file, tenant, account, per_second } => {
+            import::import(&configuration, &Asked::of(&file, &tenant, &account, per_second)?)
+        }
+        Command::Move { to, leave_unsettled } => {
+            moving::relocate(&configuration, &Configuration::load(Some(&to))?, leave_unsettled)
         }
         Command::Why { id, personal } => why::why(&configuration, &id, personal),
         Command::Connector => roles::connector(&configuration),

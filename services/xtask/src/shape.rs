@@ -23,7 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connector", &["domain", "ports", "telemetry", "vendors", "wire"]),
     ("orchestrator", &["domain", "engine", "ports", "telemetry", "wire"]),
     ("explain", &["domain", "ports", "wire"]),
-    ("transfer", &["domain", "ports", "wire"]),
+    ("transfer", &["domain", "engine", "ports", "wire"]),
     ("console", &["domain", "explain", "ports", "telemetry", "wire"]),
     // Vendors know nothing of whom they talk to.
     ("sandbox", &[]),

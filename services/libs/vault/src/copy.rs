@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tradewind_domain::{KeyId, Timestamp};
-use tradewind_ports::Record;
-use tradewind_wire::vault::{self, KeyEntry};
 
 use crate::files::{beside, open_file, replace};
 use crate::frame::{self, Entry, Fault, FrameWriter, HEADER_BYTES, Kind, Place};
 use crate::index::{self, Index, owner_key};
 use crate::installation_key::InstallationKey;
+use crate::topic::Change;
 
 /// The topic drops a tombstone a day after it has cleaned up behind it; a copy that was not in step for half of that may
 /// have missed one.
@@ -31,13 +30,6 @@ const ERASED_STANDS_MS: i64 = HOUR_MS;
 /// How old the mark in the file may get while there is nothing to read.
 const MARK_MS: i64 = HOUR_MS;
 const HOUR_MS: i64 = 60 * 60 * 1000;
-
-/// What one record of the topic says.
-#[derive(Debug)]
-pub(crate) enum Change {
-    Made(KeyEntry),
-    Erased(KeyId),
-}
 
 /// How far the topic was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,26 +196,6 @@ impl TopicCopy {
     }
 }
 
-impl Change {
-    /// What a record of the topic says, or what is wrong with it.
-    pub(crate) fn of(record: &Record) -> Result<Change, String> {
-        let key = <[u8; 16]>::try_from(record.key.as_slice()).map(KeyId::from_bytes);
-        let id = key.map_err(|_| "expected a key's id as the record's key".to_owned())?;
-        match vault::decode_record(record).map_err(|error| error.to_string())? {
-            None => Ok(Change::Erased(id)),
-            Some(entry) if entry.id == id => Ok(Change::Made(entry)),
-            Some(entry) => Err(format!("expected the entry of {id}, got that of {}", entry.id)),
-        }
-    }
-
-    fn id(&self) -> KeyId {
-        match self {
-            Change::Made(entry) => entry.id,
-            Change::Erased(id) => *id,
-        }
-    }
-}
-
 /// A new file with these entries and this mark; its length.
 fn write_anew(
     path: &Path,
@@ -276,4 +248,34 @@ fn read(file: &mut File) -> Result<(Index, Mark, u64), Fault> {
 
 fn no_mark(place: Place) -> Fault {
     Fault::Damaged { offset: place.offset, what: "expected how far the topic was read".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tradewind_domain::Tenant;
+
+    #[test]
+    fn what_could_not_be_written_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("copy");
+        let key = InstallationKey::create(&directory.path().join("key")).unwrap();
+        let noon = Timestamp::from_millis(1_800_000_000_000);
+        let entry = key.draw(&Tenant::new("demo").unwrap(), &[1; 32], noon).unwrap();
+        let id = entry.id;
+        let changes = [(6, Change::Made(entry))];
+        let mut copy = TopicCopy::create(&path, &key, 5, noon).unwrap();
+        let good = std::mem::replace(&mut copy.file, Arc::new(File::open(&path).unwrap()));
+        assert!(copy.take(&changes, 7, noon).is_err(), "the file is open for reading only");
+        assert_eq!((copy.mark.next, copy.index.of_id(id)), (5, None));
+        copy.file = good;
+        copy.take(&changes, 7, noon).unwrap();
+        let expected = Mark { next: 7, in_step_at: noon, last: Some((6, id)) };
+        assert_eq!((copy.mark, copy.index.of_id(id).is_some()), (expected, true));
+        // Nothing but what was cleaned away.
+        copy.take(&[], 9, noon).unwrap();
+        let expected = Mark { next: 9, ..expected };
+        let copy = TopicCopy::open(&path, &key, noon).unwrap().expect("the same installation key");
+        assert_eq!((copy.mark, copy.index.of_id(id).is_some()), (expected, true));
+    }
 }

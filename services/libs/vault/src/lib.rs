@@ -20,6 +20,7 @@ mod frame;
 mod index;
 mod installation_key;
 mod reader;
+mod topic;
 mod topic_vault;
 
 pub use file_vault::{FileVault, Opened};

@@ -18,27 +18,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 
 use tradewind_domain::{Digest, KeyId, Tenant, Timestamp};
-use tradewind_ports::{
-    Batch, Bounds, Clock, EventLog, KeyVault, LogError, NewRecord, ReadLimit, Record, SealingKey, Topic,
-    TopicPartition, VaultError,
-};
+use tradewind_ports::{Bounds, Clock, EventLog, KeyVault, NewRecord, SealingKey, VaultError};
 use tradewind_wire::vault;
 
-use crate::copy::{Change, Mark, TopicCopy};
+use crate::copy::TopicCopy;
 use crate::files::lock;
 use crate::frame::{Fault, Place};
 use crate::index::{self, Index, OwnerKey, key_at, owner_key, told};
 use crate::installation_key::InstallationKey;
+use crate::topic::{KeysTopic, Trouble};
 
-/// One read, and one frame of the copy.
-const READ: ReadLimit = ReadLimit { records: 5_000, bytes: 1 << 20 };
 /// How often an owner's keys may change under a call that makes or erases one.
 const TRIES: u32 = 8;
 
 /// One object a process; share it among threads.
 pub struct TopicVault {
-    log: Arc<dyn EventLog>,
-    at: TopicPartition,
+    topic: KeysTopic,
     path: PathBuf,
     installation_key: InstallationKey,
     clock: Arc<dyn Clock>,
@@ -82,12 +77,6 @@ struct State {
 #[derive(Debug, Default)]
 struct Round(OnceLock<Result<(), Trouble>>);
 
-#[derive(Clone, Debug)]
-enum Trouble {
-    Damaged(String),
-    Unavailable(String),
-}
-
 impl TopicVault {
     /// Follows the topic to its end, from where the copy at `path` stands.
     ///
@@ -121,8 +110,7 @@ impl TopicVault {
             is_running: false,
         };
         let vault = TopicVault {
-            log,
-            at: Topic::Keys.partition(0),
+            topic: KeysTopic::new(log),
             path: path.into(),
             installation_key,
             clock,
@@ -130,7 +118,10 @@ impl TopicVault {
             round_over: Condvar::new(),
             _lock: lock,
         };
-        vault.check_log()?;
+        let last = vault.state().copy.mark.last;
+        if let Some((offset, id)) = last {
+            vault.topic.check_record(offset, id, path)?;
+        }
         vault.follow()?;
         vault.check_installation_key()?;
         Ok(Followed { vault, rebuilt })
@@ -192,94 +183,38 @@ impl TopicVault {
         let now = self.clock.now();
         let draw = |(tenant, owner): &(Tenant, Digest)| self.installation_key.draw(tenant, owner, now);
         let entries = missing.iter().map(draw).collect::<Result<Vec<_>, _>>()?;
-        self.log.append(&self.at, entries.iter().map(vault::record).collect())?;
+        self.topic.append(entries.iter().map(vault::record).collect())?;
         self.catch_up()
     }
 
     /// Reads the topic to its end.
     fn catch_up(&self) -> Result<(), Trouble> {
         let now = self.clock.now();
-        let Bounds { start, end } = self.log.bounds(&self.at)?;
         let (mark, is_anew) = {
             let state = self.state();
             (state.copy.mark, state.is_stale || !state.copy.mark.is_in_step(now))
         };
+        let Bounds { start, end } = self.topic.bounds(mark.next, &self.path)?;
         if is_anew {
-            return self.rebuild(start, end);
+            return self.rebuild(start, end, now);
         }
-        if end < mark.next {
-            return Err(self.another_log(&format!("it ends at {end}, before offset {} that was read", mark.next)));
-        }
-        self.read(mark.next, end, |changes, next| self.state().copy.take(changes, next, now))?;
-        let mut state = self.state();
-        state.copy.is_in_step_at(now).map_err(|fault| self.trouble(fault))
+        let take =
+            |changes: &[_], next| self.state().copy.take(changes, next, now).map_err(|error| self.trouble(error));
+        self.topic.read(mark.next, end, take)?;
+        self.state().copy.is_in_step_at(now).map_err(|fault| self.trouble(fault))
     }
 
     /// Reads the topic from its start, into a copy in the place of the one there is. Until that is whole,
     /// the old one serves.
-    fn rebuild(&self, start: u64, end: u64) -> Result<(), Trouble> {
-        let now = self.clock.now();
-        self.state().is_stale = true;
+    fn rebuild(&self, start: u64, end: u64, now: Timestamp) -> Result<(), Trouble> {
         let fresh = TopicCopy::create(&self.path, &self.installation_key, start, now);
         let mut copy = fresh.map_err(|fault| self.trouble(fault))?;
-        self.read(start, end, |changes, next| copy.take(changes, next, now))?;
+        let take = |changes: &[_], next| copy.take(changes, next, now).map_err(|error| self.trouble(error));
+        self.topic.read(start, end, take)?;
         copy.is_in_step_at(now).map_err(|fault| self.trouble(fault))?;
         let mut state = self.state();
         (state.copy, state.is_stale) = (copy, false);
         Ok(())
-    }
-
-    fn read(
-        &self,
-        from: u64,
-        end: u64,
-        mut take: impl FnMut(&[(u64, Change)], u64) -> std::io::Result<()>,
-    ) -> Result<(), Trouble> {
-        let mut next = from;
-        while next < end {
-            let Batch { records, next: read_to } = self.log.read(&self.at, next, READ)?;
-            if read_to <= next {
-                let reason = format!("{} stopped at {next}, before its end {end}", self.at);
-                return Err(Trouble::Unavailable(reason));
-            }
-            let mut changes = Vec::with_capacity(records.len());
-            for record in &records {
-                let damaged = |what| Trouble::Damaged(format!("{} at offset {}: {what}", self.at, record.offset));
-                changes.push((record.offset, Change::of(record).map_err(damaged)?));
-            }
-            take(&changes, read_to).map_err(|error| self.trouble(error.into()))?;
-            next = read_to;
-        }
-        Ok(())
-    }
-
-    /// Whether the log still holds what the copy has read last, unless that was cleaned away.
-    fn check_log(&self) -> Result<(), VaultError> {
-        let Mark { last: Some((offset, id)), next, .. } = self.state().copy.mark else { return Ok(()) };
-        let Bounds { start, end } = self.log.bounds(&self.at).map_err(Trouble::from)?;
-        if end < next {
-            let reason = format!("it ends at {end}, before offset {next} that was read");
-            return Err(self.another_log(&reason).into());
-        }
-        if offset < start {
-            return Ok(());
-        }
-        let one = ReadLimit { records: 1, ..READ };
-        let batch = self.log.read(&self.at, offset, one).map_err(Trouble::from)?;
-        let is_another = |record: &Record| record.offset == offset && record.key.as_slice() != id.as_bytes();
-        if batch.records.first().is_some_and(is_another) {
-            return Err(self.another_log(&format!("it holds another key at offset {offset}")).into());
-        }
-        Ok(())
-    }
-
-    fn another_log(&self, found: &str) -> Trouble {
-        Trouble::Unavailable(format!(
-            "{at} is not the log that {path} was read from: {found}; connect to the right one, or restore it; if keys \
-             were lost on purpose, delete {path}",
-            at = self.at,
-            path = self.path.display()
-        ))
     }
 
     fn check_installation_key(&self) -> Result<(), VaultError> {
@@ -291,7 +226,7 @@ impl TopicVault {
             Err(Fault::Damaged { .. }) => Err(VaultError::Unavailable {
                 reason: format!(
                     "the keys on {} were wrapped with another installation key: mount the one they were made with",
-                    self.at
+                    self.topic.at
                 ),
             }),
         }
@@ -332,11 +267,8 @@ impl TopicVault {
         places.into_iter().map(tombstone).collect::<Result<_, _>>().map_err(|fault| told(&self.path, fault))
     }
 
-    fn trouble(&self, fault: Fault) -> Trouble {
-        match told(&self.path, fault) {
-            VaultError::Damaged { reason } => Trouble::Damaged(reason),
-            VaultError::Unavailable { reason } => Trouble::Unavailable(reason),
-        }
+    fn trouble(&self, fault: impl Into<Fault>) -> Trouble {
+        told(&self.path, fault.into()).into()
     }
 }
 
@@ -377,7 +309,7 @@ impl KeyVault for TopicVault {
                 return Ok(erased);
             }
             erased += u32::try_from(tombstones.len()).expect("an owner has few keys");
-            self.log.append(&self.at, tombstones).map_err(Trouble::from)?;
+            self.topic.append(tombstones)?;
         }
         Err(VaultError::Unavailable { reason: format!("keys of an owner were made {TRIES} times meanwhile") })
     }
@@ -385,38 +317,7 @@ impl KeyVault for TopicVault {
 
 impl fmt::Debug for TopicVault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "TopicVault({}, {})", self.at, self.path.display())
-    }
-}
-
-impl From<Trouble> for VaultError {
-    fn from(trouble: Trouble) -> VaultError {
-        match trouble {
-            Trouble::Damaged(reason) => VaultError::Damaged { reason },
-            Trouble::Unavailable(reason) => VaultError::Unavailable { reason },
-        }
-    }
-}
-
-impl From<VaultError> for Trouble {
-    fn from(error: VaultError) -> Trouble {
-        match error {
-            VaultError::Damaged { reason } => Trouble::Damaged(reason),
-            VaultError::Unavailable { reason } => Trouble::Unavailable(reason),
-        }
-    }
-}
-
-impl From<LogError> for Trouble {
-    fn from(error: LogError) -> Trouble {
-        let reason = error.to_string();
-        match error {
-            LogError::Lost { .. } | LogError::Damaged { .. } => Trouble::Damaged(reason),
-            LogError::Fenced
-            | LogError::Indefinite { .. }
-            | LogError::Unavailable { .. }
-            | LogError::Refused { .. } => Trouble::Unavailable(reason),
-        }
+        write!(formatter, "TopicVault({}, {})", self.topic.at, self.path.display())
     }
 }
 

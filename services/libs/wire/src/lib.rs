@@ -24,6 +24,7 @@ pub mod directory;
 pub mod envelope;
 pub mod fact;
 pub mod ledger;
+pub mod moved;
 pub mod record;
 pub mod seal;
 pub mod vault;

@@ -23,6 +23,7 @@ use crate::demo::merchant::{self, Agreed};
 use crate::demo::{Played, play};
 use crate::failure::Failure;
 use crate::ground::Ground;
+use crate::import::{Asked, beside};
 use crate::memory::Shares;
 use crate::parts::actuators::Acting;
 use crate::parts::console::{Console, access_key};
@@ -39,15 +40,16 @@ const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 const CONSOLE_KEY: &str = "console";
 
-pub(crate) fn run(configuration: &Configuration) -> Result<(), Failure> {
+/// `import` is done meanwhile.
+pub(crate) fn run(configuration: &Configuration, import: Option<Asked>) -> Result<(), Failure> {
     let runtime = Runtime::new().map_err(Failure::unavailable)?;
-    let ended = runtime.block_on(start_and_serve(configuration));
+    let ended = runtime.block_on(start_and_serve(configuration, import));
     // What is still under way has had its time.
     runtime.shutdown_timeout(Duration::from_millis(500));
     ended
 }
 
-async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
+async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals().map_err(Failure::unavailable)?;
     let (health, metrics) = (Health::new(), Metrics::new());
     let ground = Ground::embedded(configuration)?;
@@ -84,7 +86,7 @@ async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
     let console = Console {
         ground: &ground,
         listener: console,
-        desks,
+        desks: desks.clone(),
         speed,
         access_key: access_key(&at.console_key)?,
         clock: Arc::new(clock),
@@ -97,6 +99,14 @@ async fn start_and_serve(configuration: &Configuration) -> Result<(), Failure> {
     .start();
     let served = tokio::spawn(operations::serve(operations, health.clone(), metrics));
     announce(configuration, shares, &at, &sandbox);
+    if let Some(asked) = import {
+        let ground = ground.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = beside(&asked, &ground, &desks) {
+                tracing::error!(%error, "the import failed; run it again, it goes on from there");
+            }
+        });
+    }
 
     let mut running = Running { owners, actuators, connector, console, sandbox };
     let ended = tokio::select! {

@@ -3,7 +3,7 @@
 
 pub(crate) mod actuators;
 pub(crate) mod console;
-mod directory;
+pub(crate) mod directory;
 mod fetching;
 pub(crate) mod ingress;
 pub(crate) mod owners;

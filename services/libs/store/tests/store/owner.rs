@@ -8,10 +8,12 @@ use std::sync::Arc;
 use fastrand::Rng;
 use tradewind_domain::Name;
 use tradewind_engine::{Budget, Rules};
-use tradewind_orchestrator::{Owner, OwnerError, Settings, TurnLimits};
+use tradewind_orchestrator::{Follower, Owner, OwnerError, Settings, TurnLimits};
 use tradewind_ports::{EventLog, NewRecord, ReadLimit, Record, StateStore, StoreError, Topic};
 use tradewind_simulation::shop::{self, HOUR, Shape};
-use tradewind_simulation::{Broker, Faults, MemoryStore, Pace, ProcessId, Reading, START, StoreFate, Trouble, World};
+use tradewind_simulation::{
+    Broker, Fault, Faults, MemoryStore, Pace, ProcessId, Reading, START, StoreFate, Trouble, World,
+};
 use tradewind_store::{Opening, Rebuilt};
 
 use crate::common;
@@ -48,13 +50,17 @@ fn events() -> Vec<Record> {
 
 fn broker(events: &[Record]) -> Broker {
     let broker = Broker::new();
+    append(&broker, events);
+    broker
+}
+
+fn append(broker: &Broker, events: &[Record]) {
     let connector = broker.connect(ProcessId(1), &Faults::none());
     for event in events {
         broker.set_now(event.appended_at);
         let record = NewRecord { key: event.key.clone(), headers: event.headers.clone(), value: event.value.clone() };
         connector.append(&Topic::Events.partition(0), vec![record]).expect("a log without faults");
     }
-    broker
 }
 
 fn settings(fold_version: u32) -> Settings {
@@ -71,13 +77,28 @@ fn settings(fold_version: u32) -> Settings {
 
 /// Recovers, takes turns until the log has no more, and drains.
 fn run(broker: &Broker, fold_version: u32, store: Box<dyn StateStore>) -> Result<(), OwnerError> {
-    let log = Arc::new(broker.connect(ProcessId(2), &Faults::none()));
+    run_with(broker, fold_version, store, &Faults::none())
+}
+
+fn run_with(broker: &Broker, fold_version: u32, store: Box<dyn StateStore>, faults: &Faults) -> Result<(), OwnerError> {
+    let log = Arc::new(broker.connect(ProcessId(2), faults));
     let mut owner = Owner::recover(settings(fold_version), log, store)?;
     loop {
         let turned = owner.turn()?;
         owner.drain_slice()?;
         if turned.facts + turned.wakeups == 0 {
             return owner.checkpoint();
+        }
+    }
+}
+
+/// Takes turns until the log has no more.
+fn work(owner: &mut Owner) {
+    loop {
+        let turned = owner.turn().expect("a turn");
+        owner.drain_slice().expect("a slice");
+        if turned.facts + turned.wakeups == 0 {
+            return;
         }
     }
 }
@@ -170,23 +191,82 @@ fn a_damaged_store_is_rebuilt_from_the_log_byte_for_byte() {
 }
 
 #[test]
-fn another_fold_version_is_built_beside_and_handed_over_to() {
+fn another_fold_version_is_built_beside_while_the_first_owns_and_then_handed_over_to() {
+    let events = events();
+    let calm = MemoryStore::new();
+    let calm_broker = broker(&events);
+    run(&calm_broker, 1, calm.open(ProcessId(1), &Faults::none())).expect("a calm run");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::new();
+    let old = common::opening(dir.path());
+    let mut new = old.clone();
+    new.settings.fold_version = 2;
+    let parts: Vec<&[Record]> = events.chunks(events.len().div_ceil(4)).collect();
+
+    let log = |process| Arc::new(broker.connect(ProcessId(process), &Faults::none()));
+    append(&broker, parts[0]);
+    let mut owner = Owner::recover(settings(1), log(2), Box::new(common::open(&old))).expect("the old release owns");
+    work(&mut owner);
+    let mut follower =
+        Follower::open(settings(2), log(3), Box::new(common::open(&new))).expect("the new release reads");
+    let mut behind = 0;
+    for part in &parts[1..3] {
+        append(&broker, part);
+        // The owner is in the middle of things whenever the follower looks.
+        while owner.turn().expect("the old release still owns").facts > 0 {
+            let decided = broker.records(&Topic::Decisions.partition(0)).len();
+            follower = follower.follow().expect("followed");
+            let followed = follower.followed().expect("a log that answers");
+            assert_eq!(followed.committed, owner.committed());
+            behind += usize::from(followed.committed.offset < followed.events_end);
+            assert_eq!(broker.records(&Topic::Decisions.partition(0)).len(), decided, "a follower writes nothing");
+        }
+    }
+    assert!(behind > 5, "the follower saw the owner at work {behind} times");
+
+    owner.checkpoint().expect("a stop in good order");
+    let handed_over = owner.committed();
+    drop(owner);
+    follower.follow().expect("followed to the end").finish().expect("a store that is written");
+    let built = common::open(&new).checkpoint().expect("readable").expect("a checkpoint");
+    assert_eq!((built.fold_version, built.position), (2, handed_over));
+    let decided = broker.records(&Topic::Decisions.partition(0)).len();
+
+    append(&broker, parts[3]);
+    assert_eq!(run_on(&broker, &new), []);
+    check_same(&new, &calm);
+    assert!(broker.records(&Topic::Decisions.partition(0)).len() > decided);
+    assert!(reading(&broker) == reading(&calm_broker), "the new release decides as one owner throughout");
+    // The old release can come back: its store is as it left it.
+    assert_eq!(run_on(&broker, &old), []);
+    check_same(&old, &calm);
+}
+
+#[test]
+fn a_follower_waits_for_the_turn_that_covers_what_it_read() {
     let events = events();
     let calm = MemoryStore::new();
     run(&broker(&events), 1, calm.open(ProcessId(1), &Faults::none())).expect("a calm run");
 
-    let dir = tempfile::tempdir().expect("a directory");
-    let broker = broker(&events);
-    let first = common::opening(dir.path());
-    let mut second = first.clone();
-    second.settings.fold_version = 2;
-    assert_eq!(run_on(&broker, &first), []);
-    let decided = reading(&broker);
-    // The old release still has its store open when the new one builds its own.
-    let held = common::open(&first);
-    assert_eq!(run_on(&broker, &second), []);
-    drop(held);
-    check_same(&second, &calm);
-    check_same(&first, &calm);
-    assert!(reading(&broker) == decided, "the new release decided again");
+    let mut lost = 0;
+    for at in 300..340 {
+        let broker = broker(&events);
+        // It leaves decisions without their turn.
+        let faults = Faults::at([(at, Fault::EarlyCommit)]);
+        let store = MemoryStore::new();
+        let crashed = run_with(&broker, 1, store.open(ProcessId(2), &Faults::none()), &faults);
+        let built = MemoryStore::new();
+        let log = Arc::new(broker.connect(ProcessId(9), &Faults::none()));
+        let follower = Follower::open(settings(1), log, built.open(ProcessId(9), &Faults::none())).expect("opened");
+        let follower = follower.follow().expect("followed");
+        if crashed.is_err() {
+            lost += 1;
+            run(&broker, 1, MemoryStore::new().open(ProcessId(3), &Faults::none())).expect("a successor");
+        }
+        follower.follow().expect("followed again").finish().expect("written");
+        assert!(built.leaves() == calm.leaves(), "crashed at request {at}");
+        assert_eq!(built.due(), calm.due());
+    }
+    assert!(lost > 5, "an owner was lost {lost} times");
 }

@@ -227,16 +227,20 @@ impl Installation {
         self.broker.records(&Topic::Keys.partition(0))
     }
 
-    /// The record of a key for this owner, made by a process that knows of no other.
-    pub(crate) fn entry(&self, number: u8) -> NewRecord {
+    /// The records of keys for these owners, made by a process that knows of no others.
+    pub(crate) fn entries(&self, owners: impl Iterator<Item = Digest>) -> Vec<NewRecord> {
         let elsewhere = self.with_another_log();
         let path = self.home.path().join("elsewhere");
         let vault = TopicVault::open(elsewhere.log(), &path, self.key(), self.clock()).unwrap().vault;
-        vault.key_of(&demo(), &owner(number)).unwrap();
+        owners.for_each(|owner| _ = vault.key_of(&demo(), &owner).unwrap());
         drop(vault);
         fs::remove_file(path).unwrap();
-        let Record { key, headers, value, .. } = elsewhere.on_topic().remove(0);
-        NewRecord { key, headers, value }
+        let record = |Record { key, headers, value, .. }| NewRecord { key, headers, value };
+        elsewhere.on_topic().into_iter().map(record).collect()
+    }
+
+    pub(crate) fn entry(&self, number: u8) -> NewRecord {
+        self.entries([owner(number)].into_iter()).remove(0)
     }
 }
 
@@ -271,6 +275,11 @@ pub(crate) fn key_id(record: &NewRecord) -> KeyId {
 pub(crate) fn tombstone(id: KeyId) -> NewRecord {
     let installation = Installation::new();
     NewRecord { key: id.as_bytes().to_vec(), value: None, ..installation.entry(0) }
+}
+
+/// What of a key's record opens everything, to who has the installation's key.
+pub(crate) fn wrapped(record: &Record) -> Box<[u8]> {
+    tradewind_wire::vault::decode_record(record).unwrap().expect("a key").wrapped
 }
 
 pub(crate) fn contains(path: &Path, bytes: &[u8]) -> bool {

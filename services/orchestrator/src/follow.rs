@@ -1,0 +1,151 @@
+//! A reader of a partition that owns nothing: it folds what the owner has
+//! committed into a store of its own, and writes nothing to the log.
+//!
+//! So a release with another fold version builds its state while the old one
+//! still decides. Once it has caught up, the old owner stops, the follower is
+//! finished, and `Owner::recover` opens the store it leaves behind.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use tradewind_domain::{Lineage, Position, Timestamp};
+use tradewind_engine::{Drained, Partition};
+use tradewind_ports::{EventLog, Record, StateStore, StoreError, Topic, TopicPartition};
+
+use crate::events::Cursor;
+use crate::owner::{OwnerError, Settings};
+use crate::recover::{CatchingUp, opening};
+
+pub struct Follower {
+    log: Arc<dyn EventLog>,
+    settings: Settings,
+    lineage: Lineage,
+    reading: Reading,
+}
+
+/// Where reading stopped, to go on from there.
+pub(crate) struct Reading {
+    pub(crate) partition: Partition,
+    /// Up to where steps are covered by a `TurnCommitted`.
+    pub(crate) committed: Position,
+    pub(crate) committed_at: Timestamp,
+    /// Decisions no `TurnCommitted` covers yet.
+    pub(crate) adopted: Vec<Record>,
+    pub(crate) last: Option<Position>,
+    pub(crate) has_closed: bool,
+    /// Behind the last `TurnCommitted`.
+    pub(crate) closed_at: u64,
+    pub(crate) unread: VecDeque<Record>,
+    pub(crate) events_next: u64,
+    pub(crate) decisions_next: u64,
+}
+
+/// How far a follower is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Up to where it has folded what is committed.
+    pub committed: Position,
+    /// Behind the last event there is. What lies between is not decided yet.
+    pub events_end: u64,
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Follower")
+            .field("partition", &self.settings.partition)
+            .field("committed", &self.reading.committed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Follower {
+    /// Takes up the fold where the store left it.
+    ///
+    /// # Errors
+    ///
+    /// See [`OwnerError`].
+    pub fn open(
+        settings: Settings,
+        log: Arc<dyn EventLog>,
+        store: Box<dyn StateStore>,
+    ) -> Result<Follower, OwnerError> {
+        let lineage = opening(log.as_ref(), &Topic::Events.partition(settings.partition))?.lineage;
+        let partition = Partition::open(settings.rules.clone(), settings.build.clone(), store, settings.budget)?;
+        if let Some(stored) = partition.lineage()
+            && stored != lineage
+        {
+            let reason = format!("expected lineage {lineage}, got {stored}");
+            return Err(OwnerError::Store(StoreError::Damaged { reason }));
+        }
+        let reading = Reading::new(partition);
+        Ok(Follower { log, settings, lineage, reading })
+    }
+
+    /// Folds what was committed since, and writes it to the store. After an
+    /// error the follower is gone: open another one.
+    ///
+    /// # Errors
+    ///
+    /// See [`OwnerError`].
+    pub fn follow(self) -> Result<Follower, OwnerError> {
+        let Follower { log, settings, lineage, reading } = self;
+        let decisions_end = log.bounds(&decisions(&settings))?.end;
+        let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &|| {});
+        catching_up.read_decisions()?;
+        let reading = catching_up.into_reading();
+        Ok(Follower { log, settings, lineage, reading })
+    }
+
+    /// # Errors
+    ///
+    /// The log does not answer.
+    pub fn followed(&self) -> Result<Followed, OwnerError> {
+        let events_end = self.log.bounds(&Topic::Events.partition(self.settings.partition))?.end;
+        Ok(Followed { committed: self.reading.committed, events_end })
+    }
+
+    /// Writes what is committed to the store and lets go of it, so that an owner
+    /// can open it.
+    ///
+    /// # Errors
+    ///
+    /// The store can't be written; the owner reads more then.
+    pub fn finish(self) -> Result<(), OwnerError> {
+        let Reading { mut partition, adopted, closed_at, .. } = self.reading;
+        // What no turn covers may not reach the store; the owner reads it again.
+        if adopted.is_empty() && partition.committed_leaves() > 0 {
+            partition.begin_drain(closed_at);
+            while partition.drain_slice()? == Drained::Slice {}
+        }
+        Ok(())
+    }
+}
+
+impl Reading {
+    pub(crate) fn new(partition: Partition) -> Reading {
+        let committed = partition.position();
+        Reading {
+            committed,
+            committed_at: partition.watermark(),
+            adopted: Vec::new(),
+            last: None,
+            has_closed: false,
+            closed_at: partition.decisions_offset(),
+            unread: VecDeque::new(),
+            events_next: if committed.step == 0 { committed.offset } else { committed.offset + 1 },
+            decisions_next: partition.decisions_offset(),
+            partition,
+        }
+    }
+
+    /// The events that were read and not taken, and those behind them.
+    pub(crate) fn events<'a>(&mut self, log: &'a dyn EventLog, at: TopicPartition, alive: &'a dyn Fn()) -> Cursor<'a> {
+        Cursor::go_on(log, at, std::mem::take(&mut self.unread), self.events_next, alive)
+    }
+}
+
+fn decisions(settings: &Settings) -> TopicPartition {
+    Topic::Decisions.partition(settings.partition)
+}
