@@ -5,6 +5,7 @@
 //! `--orchestrator-kills N --broker-kills N --freezes N --seed N`
 
 #![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "it is what a run is for")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;

@@ -54,10 +54,10 @@ pub(crate) fn opened(log: &dyn EventLog, partition: u32) -> Result<Option<Lineag
     let batch = log.read(&at, start, ONE).map_err(Failure::unavailable)?;
     let Some(stored) = batch.records.first() else { return Ok(None) };
     let envelope = record::envelope(stored).map_err(|error| Failure::stopped(format!("read {at}: {error}")))?;
-    match envelope.fact.body {
-        Body::LineageOpened(opened) => Ok(Some(opened)),
-        _ => Err(Failure::stopped(format!("read {at}: expected the record that opens the lineage"))),
+    if let Body::LineageOpened(opened) = envelope.fact.body {
+        return Ok(Some(opened));
     }
+    Err(Failure::stopped(format!("read {at}: expected the record that opens the lineage")))
 }
 
 pub(crate) fn draw() -> Result<Lineage, Failure> {

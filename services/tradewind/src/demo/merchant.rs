@@ -119,10 +119,7 @@ fn facts(tenant: &Tenant, played: &configuration::Sandbox, now: Timestamp) -> Ve
 
 fn set_up_fact(tenant: &Tenant, now: Timestamp, body: Body) -> NewFact {
     let source = Source::ourselves();
-    let object = match &body {
-        Body::SettingSet(set) => set.name.as_str(),
-        _ => "demo",
-    };
+    let object = if let Body::SettingSet(set) = &body { set.name.as_str() } else { "demo" };
     let id = FactId::derive(&FactIdentity {
         tenant: tenant.as_str(),
         vendor: source.vendor.as_str(),

@@ -110,6 +110,8 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
 
     let mut running = Running { owners, actuators, connector, console, sandbox };
     let ended = tokio::select! {
+        // Parts that end because they were told to have not failed.
+        biased;
         () = shutdown.requested() => Ok(()),
         failure = running.failed() => Err(failure),
     };
@@ -132,20 +134,16 @@ struct Running {
 impl Running {
     /// Returns when a part ended that nobody told to.
     async fn failed(&mut self) -> Failure {
-        loop {
-            if self.connector.is_finished() {
-                return Failure::stopped("keep the connector alive: it ended");
-            }
-            if self.console.is_finished() {
-                return Failure::stopped("keep the console alive: it ended");
-            }
-            for worker in self.owners.iter().chain(&self.actuators) {
-                if worker.is_finished() || worker.hangs() {
-                    let how = if worker.hangs() { "hangs" } else { "ended" };
-                    return Failure::stopped(format!("keep {} alive: it {how}", worker.name()));
-                }
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+        tokio::select! {
+            ended = &mut self.connector => match ended {
+                Ok(Ok(())) | Err(_) => Failure::stopped("keep the connector alive: it ended"),
+                Ok(Err(error)) => Failure::stopped(error),
+            },
+            ended = &mut self.console => match ended {
+                Ok(Ok(())) | Err(_) => Failure::stopped("keep the console alive: it ended"),
+                Ok(Err(error)) => Failure::stopped(error),
+            },
+            failure = thread_failed(&self.owners, &self.actuators) => failure,
         }
     }
 
@@ -153,7 +151,8 @@ impl Running {
     /// still appended, so that the next start finds everything in the stores.
     async fn stop(mut self, ground: &Ground) -> Result<(), Failure> {
         let doors = async {
-            let (_, _, _, ()) = tokio::join!(self.connector, self.console, stop(self.actuators), self.sandbox.stop());
+            let (connector, console) = (end_of(self.connector), end_of(self.console));
+            let (_, (), (), ()) = tokio::join!(stop(self.actuators), connector, console, self.sandbox.stop());
         };
         if tokio::time::timeout(STOP_WITHIN, doors).await.is_err() {
             tracing::warn!("not everything that was under way could be finished; it is taken up at the next start");
@@ -162,6 +161,27 @@ impl Running {
         tokio::time::timeout(STOP_WITHIN, stop(self.owners)).await.unwrap_or_else(|_| {
             Err(Failure::stopped("write the checkpoints: it takes too long; the next start reads more of the log"))
         })
+    }
+}
+
+/// Of a task that may have been heard of already.
+async fn end_of<T>(task: JoinHandle<T>) {
+    if !task.is_finished() {
+        // What it has to say comes too late to change anything.
+        let _ = task.await;
+    }
+}
+
+/// Returns when a thread ended, or hangs.
+async fn thread_failed(owners: &[Worker], actuators: &[Worker]) -> Failure {
+    loop {
+        for worker in owners.iter().chain(actuators) {
+            if worker.is_finished() || worker.hangs() {
+                let how = if worker.hangs() { "it hangs" } else { "it ended; see the log lines above" };
+                return Failure::stopped(format!("keep {} alive: {how}", worker.name()));
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -61,7 +61,11 @@ impl Worker {
 
     /// It has not come round for too long.
     pub(crate) fn hangs(&self) -> bool {
-        self.pulse.as_ref().is_some_and(|pulse| pulse.silent_for() > SILENCE_MAX)
+        self.is_silent_for(SILENCE_MAX)
+    }
+
+    fn is_silent_for(&self, silence: Duration) -> bool {
+        self.pulse.as_ref().is_some_and(|pulse| pulse.silent_for() > silence)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -71,5 +75,35 @@ impl Worker {
     pub(crate) fn join(self) -> Result<(), Ended> {
         let Worker { name, thread, .. } = self;
         thread.join().unwrap_or_else(|_| Err(Ended::Stopped(format!("keep {name} alive: it panicked"))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_to_be_stopped(stop: &AtomicBool) -> Result<(), Ended> {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_worker_whose_pulse_has_stopped_hangs() {
+        let worker = Worker::start("owner-0".into(), Some(Pulse::new()), wait_to_be_stopped).unwrap();
+        assert!(!worker.hangs());
+        while !worker.is_silent_for(Duration::from_millis(5)) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        worker.stop();
+        assert_eq!(worker.join(), Ok(()));
+    }
+
+    #[test]
+    fn a_worker_that_panics_says_so_when_it_is_joined() {
+        let worker = Worker::start("owner-0".into(), None, |_| panic!("as the test wants")).unwrap();
+        assert!(!worker.is_silent_for(Duration::ZERO), "without a pulse nothing can be said");
+        assert!(matches!(worker.join(), Err(Ended::Stopped(reason)) if reason.contains("owner-0")));
     }
 }

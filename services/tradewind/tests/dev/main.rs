@@ -44,6 +44,53 @@ fn carts_left_alone_become_one_message_each_across_a_stop_and_a_kill() {
     }
 }
 
+/// What `why` says of an id.
+fn why(directory: &std::path::Path, arguments: &[&str]) -> (i32, String) {
+    let output = tradewind(directory, CONFIGURATION).arg("why").args(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn why_is_told_beside_the_running_product_and_after_it() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let (command, _) = some_effects(&dev)[0].clone();
+    // The outcome is appended behind the effect.
+    let succeeded = |(code, said): &(i32, String)| *code == 0 && said.contains("succeeded: the vendor has done it");
+    let begun = std::time::Instant::now();
+    let mut told = why(directory.path(), &[&command]);
+    while !succeeded(&told) {
+        assert!(begun.elapsed() < process::PATIENCE, "{}", told.1);
+        told = why(directory.path(), &[&command]);
+    }
+    let (_, said) = told;
+    assert!(said.contains("commerce.cart.updated.v1") && said.contains("quiet"), "{said}");
+    assert!(!said.contains("@example.com"), "{said}");
+    assert_eq!(dev.terminate(), Some(0));
+
+    let (code, said) = why(directory.path(), &[&command, "--personal"]);
+    assert!(code == 0 && said.contains("@example.com"), "{said}");
+    let (code, said) = why(directory.path(), &["01a20e04-35ac-883a-8396-000000000000"]);
+    assert!(code == 64 && said.contains("no decision on this log"), "{said}");
+    let (code, said) = why(directory.path(), &["nonsense"]);
+    assert!(code == 64 && said.contains("expected a UUID"), "{said}");
+    let elsewhere = tempdir().unwrap();
+    let (code, said) = why(elsewhere.path(), &[&command]);
+    assert!(code == 64 && said.contains("expected a directory"), "{said}");
+}
+
+#[test]
+fn the_console_shows_what_happens_and_opens_nothing_without_the_key() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let (status, page) = dev.get("console", "/");
+    assert!(status == 200 && page.contains("<title>Tradewind"), "{page}");
+    some_effects(&dev);
+    let body = dev.wait_for("console", "/api/status", |body| body.contains("\"commands\":").then(|| body.to_owned()));
+    assert!(body.contains("\"kind\":\"dev\"") && body.contains("\"personal\":\"sealed\""), "{body}");
+}
+
 #[test]
 fn what_a_probe_asks_is_answered_from_the_start() {
     let directory = tempdir().unwrap();

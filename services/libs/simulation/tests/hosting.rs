@@ -1,0 +1,327 @@
+//! The thread that keeps a partition owned: it heals what can be healed, gives up
+//! what is another's, and leaves everything in the store.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tradewind_domain::{
+    Account, Body, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, FactId, Intake, Name, SwitchSet,
+    TenantEntry, Timestamp,
+};
+use tradewind_engine::{Budget, Rules};
+use tradewind_orchestrator::{Counted, Desk, Host, HostError, Pulse, Settings, Standing, Stores, TurnLimits, desk};
+use tradewind_ports::{
+    Batch, Bounds, Clock, EventLog, LogError, NewRecord, ReadLimit, StateStore, StoreError, Topic, TopicPartition,
+    Writer,
+};
+use tradewind_simulation::{Broker, Faults, MemoryLog, MemoryStore, ProcessId, START, lineage, shop};
+use tradewind_telemetry::{Health, Metrics};
+use tradewind_wire::{directory, record};
+
+/// Nothing that is waited for takes longer, or the test has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct StartClock;
+
+impl Clock for StartClock {
+    fn now(&self) -> Timestamp {
+        START
+    }
+}
+
+/// Stores in memory, the first of them damaged if so asked.
+struct Shelf {
+    store: MemoryStore,
+    is_damaged: bool,
+    moved_aside: Arc<Mutex<Vec<String>>>,
+    opened: Arc<AtomicU32>,
+}
+
+impl Stores for Shelf {
+    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        if self.is_damaged {
+            return Err(StoreError::Damaged { reason: "a flipped bit".into() });
+        }
+        Ok((self.store.open(ProcessId(1), &Faults::none()), None))
+    }
+
+    fn move_aside(&mut self, reason: &str) -> Result<(), StoreError> {
+        self.is_damaged = false;
+        self.moved_aside.lock().unwrap().push(reason.into());
+        Ok(())
+    }
+}
+
+/// A log that does not answer while it is shut.
+struct Shuttered {
+    log: MemoryLog,
+    is_shut: Arc<AtomicBool>,
+}
+
+impl Shuttered {
+    fn answer(&self) -> Result<(), LogError> {
+        if self.is_shut.load(Ordering::Relaxed) {
+            return Err(LogError::Unavailable { reason: "the cluster is away".into() });
+        }
+        Ok(())
+    }
+}
+
+impl EventLog for Shuttered {
+    fn read(&self, at: &TopicPartition, from: u64, limit: ReadLimit) -> Result<Batch, LogError> {
+        self.answer()?;
+        self.log.read(at, from, limit)
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
+        self.answer()?;
+        self.log.bounds(at)
+    }
+
+    fn wait(&self, at: &TopicPartition, from: u64, timeout: Duration) -> Result<(), LogError> {
+        self.answer()?;
+        self.log.wait(at, from, timeout)
+    }
+
+    fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> Result<Vec<u64>, LogError> {
+        self.answer()?;
+        self.log.append(at, records)
+    }
+
+    fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {
+        self.answer()?;
+        self.log.writer(id)
+    }
+}
+
+/// A host at work on a log with one merchant.
+struct Hosted {
+    broker: Arc<Broker>,
+    store: MemoryStore,
+    is_shut: Arc<AtomicBool>,
+    moved_aside: Arc<Mutex<Vec<String>>>,
+    opened: Arc<AtomicU32>,
+    desk: Desk,
+    pulse: Pulse,
+    health: Health,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), HostError>>,
+}
+
+fn merchants_log() -> Arc<Broker> {
+    let broker = Arc::new(Broker::new());
+    broker.set_now(START);
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let tenant = shop::tenant(1);
+    let mut facts = vec![lineage()];
+    facts.push(shop::activation(&tenant, tradewind_domain::Lifecycle::On, 1, START));
+    facts.push(shop::cart(&tenant, "cart-1", START, START, 2));
+    log.append(&Topic::Events.partition(0), facts.iter().map(record::event).collect()).unwrap();
+    broker
+}
+
+fn host(broker: &Arc<Broker>, process: u32, is_damaged: bool) -> Hosted {
+    let (store, is_shut) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
+    let (moved_aside, opened) = (Arc::default(), Arc::default());
+    let shelf =
+        Shelf { store: store.clone(), is_damaged, moved_aside: Arc::clone(&moved_aside), opened: Arc::clone(&opened) };
+    let (desk, questions) = desk();
+    let (pulse, health) = (Pulse::new(), Health::new());
+    let host = Host {
+        settings: Settings {
+            installation: "hosting".into(),
+            partition: 0,
+            build: Name::fixed("hosted"),
+            rules: Arc::new(Rules::shipped()),
+            limits: TurnLimits::default(),
+            budget: Budget { cache_leaves: 100, slice_leaves: 10 },
+            drain_leaves: 1_000,
+        },
+        log: Arc::new(Shuttered { log: broker.connect(ProcessId(process), &Faults::none()), is_shut: is_shut.clone() }),
+        stores: Box::new(shelf),
+        clock: Arc::new(StartClock),
+        questions,
+        pulse: pulse.clone(),
+        part: health.part("partition 0"),
+        counted: Counted::new(&Metrics::new()),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let thread = thread::spawn({
+        let stop = stop.clone();
+        move || host.run(&stop)
+    });
+    Hosted { broker: broker.clone(), store, is_shut, moved_aside, opened, desk, pulse, health, stop, thread }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Hosted {
+    fn wait_until_caught_up(&self) -> Standing {
+        let end = self.broker.records(&Topic::Events.partition(0)).len() as u64;
+        let mut standing = None;
+        wait_until("the owner has caught up", || {
+            standing = self.desk.standing().ok().filter(|standing| standing.as_of.offset >= end);
+            standing.is_some()
+        });
+        standing.unwrap()
+    }
+
+    fn stop(self) -> Result<(), HostError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+
+    fn events_of_kind(&self, kind: &str) -> Vec<FactId> {
+        let records = self.broker.records(&Topic::Events.partition(0));
+        let envelopes = records.iter().map(|stored| record::envelope(stored).unwrap());
+        envelopes.filter(|envelope| envelope.fact.body.kind() == kind).map(|envelope| envelope.id).collect()
+    }
+}
+
+#[test]
+fn what_was_folded_is_in_the_store_when_it_has_stopped() {
+    let hosted = host(&merchants_log(), 1, false);
+    let standing = hosted.wait_until_caught_up();
+    assert!(hosted.health.is_ready());
+    let store = hosted.store.clone();
+    hosted.stop().unwrap();
+    let checkpoint = store.open(ProcessId(2), &Faults::none()).checkpoint().unwrap().expect("a checkpoint");
+    assert!(checkpoint.position >= standing.as_of);
+    assert!(!store.leaves().is_empty());
+}
+
+#[test]
+fn a_damaged_store_is_moved_aside_and_folded_again() {
+    let hosted = host(&merchants_log(), 1, true);
+    hosted.wait_until_caught_up();
+    assert_eq!(hosted.moved_aside.lock().unwrap().len(), 1);
+    assert!(hosted.moved_aside.lock().unwrap()[0].contains("a flipped bit"));
+    hosted.stop().unwrap();
+}
+
+#[test]
+fn a_partition_that_another_took_is_given_up() {
+    let broker = merchants_log();
+    let first = host(&broker, 1, false);
+    first.wait_until_caught_up();
+    let second = host(&broker, 2, false);
+    second.wait_until_caught_up();
+    // Something to say, so that the first one notices.
+    let cart = shop::cart(&shop::tenant(1), "cart-2", START, START, 1);
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    log.append(&Topic::Events.partition(0), vec![record::event(&cart)]).unwrap();
+    wait_until("the first one has given up", || first.thread.is_finished());
+    assert!(matches!(first.thread.join().unwrap(), Err(HostError::Fenced)));
+    second.wait_until_caught_up();
+    second.stop().unwrap();
+}
+
+#[test]
+fn a_log_that_is_away_is_waited_for_and_the_thread_stays_alive() {
+    let hosted = host(&merchants_log(), 1, false);
+    hosted.wait_until_caught_up();
+    hosted.is_shut.store(true, Ordering::Relaxed);
+    wait_until("it says that it waits", || !hosted.health.is_ready());
+    let before = hosted.opened.load(Ordering::Relaxed);
+    wait_until("it tries again and again", || hosted.opened.load(Ordering::Relaxed) >= before + 2);
+    assert!(hosted.pulse.silent_for() < PATIENCE);
+    hosted.is_shut.store(false, Ordering::Relaxed);
+    hosted.wait_until_caught_up();
+    wait_until("it is ready again", || hosted.health.is_ready());
+    hosted.stop().unwrap();
+}
+
+#[test]
+fn an_event_it_cannot_read_stops_it_with_the_place() {
+    let broker = merchants_log();
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    log.append(&Topic::Events.partition(0), vec![NewRecord::default()]).unwrap();
+    let hosted = host(&broker, 1, false);
+    wait_until("it has stopped", || hosted.thread.is_finished());
+    let Err(HostError::Stopped(error)) = hosted.thread.join().unwrap() else { panic!("expected it to stop") };
+    assert!(error.to_string().contains("offset 3"), "{error}");
+}
+
+#[test]
+fn entries_of_the_directory_become_facts_of_their_tenant_once() {
+    let broker = merchants_log();
+    let tenant = shop::tenant(1);
+    let connection = ConnectionEntry {
+        tenant: tenant.clone(),
+        connection: ConnectionName::new("mail").unwrap(),
+        vendor: shop::vendor("klaviyo"),
+        account: Account::new("demo").unwrap(),
+        intake: Intake::None,
+        active: true,
+        token_hash: [0; 32],
+        secrets: Vec::new(),
+        retry_horizon_ms: 0,
+        requests_per_second: 0,
+        max_body_bytes: 0,
+    };
+    let elsewhere = ConnectionEntry { tenant: shop::tenant(2), ..connection.clone() };
+    let switch = SwitchSet { scope: Name::fixed("all"), stopped: true, reason: "a test".into(), version: 0 };
+    let entry = |version, value| directory::record(&DirectoryEntry { version, value });
+    let at_home = |tenant, partition| TenantEntry { tenant, partition, placement: 1, pepper: Name::fixed("pepper") };
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let directory_at = Topic::Directory.partition(0);
+    let entries = vec![
+        entry(1, DirectoryValue::Tenant(at_home(tenant.clone(), 0))),
+        entry(1, DirectoryValue::Tenant(at_home(shop::tenant(2), 1))),
+        entry(1, DirectoryValue::Connection(connection.clone())),
+        entry(1, DirectoryValue::Connection(elsewhere)),
+        entry(3, DirectoryValue::Switch { tenant: tenant.clone(), switch }),
+    ];
+    log.append(&directory_at, entries).unwrap();
+
+    let hosted = host(&broker, 1, false);
+    let changed = "tradewind.connection.changed.v1";
+    wait_until("both facts are there", || {
+        hosted.events_of_kind(changed).len() + hosted.events_of_kind("tradewind.switch.set.v1").len() == 2
+    });
+    assert_eq!(hosted.events_of_kind(changed), [FactId::of_entry(&format!("connection/{tenant}/mail"), 1)]);
+
+    // A later version is told; the same one is not, whoever owns the partition by then.
+    let off = ConnectionEntry { active: false, ..connection };
+    log.append(&directory_at, vec![entry(2, DirectoryValue::Connection(off))]).unwrap();
+    wait_until("the change is there", || hosted.events_of_kind(changed).len() == 2);
+    hosted.wait_until_caught_up();
+    hosted.stop().unwrap();
+    let again = host(&broker, 2, false);
+    again.wait_until_caught_up();
+    // It has read the directory by the time it tells of something newer in it.
+    let newer = SwitchSet { scope: Name::fixed("all"), stopped: false, reason: "a test".into(), version: 0 };
+    log.append(&directory_at, vec![entry(4, DirectoryValue::Switch { tenant, switch: newer })]).unwrap();
+    wait_until("the newer switch is there", || again.events_of_kind("tradewind.switch.set.v1").len() == 2);
+    assert_eq!(again.events_of_kind(changed).len(), 2);
+    again.stop().unwrap();
+}
+
+#[test]
+fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
+    let broker = merchants_log();
+    let (tenant, log) = (shop::tenant(1), broker.connect(ProcessId(9), &Faults::none()));
+    let order = shop::order(&tenant, "cart-1", 7, shop::OrderedBy::SameAddress, START);
+    let Body::OrderPlaced(placed) = &order.fact.body else { panic!("expected an order") };
+    let (order_key, customer) = (placed.order.clone(), placed.names[0].clone());
+    log.append(&Topic::Events.partition(0), vec![record::event(&order)]).unwrap();
+    let hosted = host(&broker, 1, false);
+    hosted.wait_until_caught_up();
+    let timeline = hosted.desk.timeline(&tenant, &customer).unwrap();
+    assert!(timeline.entities.contains(&order_key) && timeline.entities.contains(&customer));
+    assert!(timeline.references.iter().any(|(position, _, entity)| position.offset == 3 && *entity == order_key));
+    let unknown = hosted.desk.timeline(&shop::tenant(2), &customer).unwrap();
+    assert_eq!(unknown.references, []);
+    hosted.stop().unwrap();
+}
