@@ -35,6 +35,9 @@ const POSITION_EVERY_MS: i64 = 1_000;
 /// Longest wait without a look at the log while requests are under way.
 const GLANCE: Duration = Duration::from_millis(10);
 
+/// How long what is under way may take to end, once it was told to stop.
+const STOP_MS: i64 = 6_000;
+
 /// Longest wait for the log, so that a request to stop is seen.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
@@ -298,6 +301,7 @@ pub struct Actuator {
     position: u64,
     position_at: Boot,
     is_stopping: bool,
+    stopping_since: Option<Boot>,
 }
 
 impl fmt::Debug for Actuator {
@@ -357,6 +361,7 @@ impl Actuator {
             position,
             position_at: read_at.boot,
             is_stopping: false,
+            stopping_since: None,
             settings,
         })
     }
@@ -376,19 +381,27 @@ impl Actuator {
     /// Begins nothing new from now on; what is under way ends as usual.
     pub fn stop(&mut self) {
         self.is_stopping = true;
+        self.stopping_since.get_or_insert_with(|| self.clocks.now().boot);
     }
 
     /// Steps and waits until it is told to stop, then lets end what is under way.
+    /// `alive` is called whenever it comes round.
     ///
     /// # Errors
     ///
     /// See [`ActuatorError::remedy`].
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), ActuatorError> {
+    pub fn run(&mut self, stop: &AtomicBool, alive: &dyn Fn()) -> Result<(), ActuatorError> {
         loop {
+            alive();
             if stop.load(Ordering::Relaxed) {
                 self.stop();
             }
             let stepped = self.step()?;
+            // What hangs on is claimed, and its answer is sought by whoever comes next.
+            let is_over = self.stopping_since.is_some_and(|since| self.clocks.now().boot.since(since) > STOP_MS);
+            if is_over {
+                return Ok(());
+            }
             if self.is_stopping && stepped.is_idle() && stepped.under_way == 0 && self.is_position_written() {
                 return Ok(());
             }

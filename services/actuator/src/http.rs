@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tradewind_egress::Client;
+use tradewind_domain::CommandId;
+use tradewind_egress::{Answer, Client, Loss};
 
-use crate::calls::{Call, Calls, Ended};
+use crate::calls::{Call, Calls, Ended, Permit};
 
 /// Dropping it gives up what is under way.
 #[derive(Debug)]
@@ -33,9 +34,8 @@ impl Calls for HttpCalls {
         let (client, done) = (self.client.clone(), self.done.clone());
         let exchange = async move {
             let asked = permit.clone();
-            let answer = client.send(request, move || asked.ask()).await;
-            // Nobody listens any more when the actuator was dropped.
-            let _ = done.send(Ended { command, sent_at: permit.sent_at(), answer });
+            let mut exchange = Exchange { command, permit, done, answer: None };
+            exchange.answer = Some(client.send(request, move || asked.ask()).await);
         };
         self.running.spawn_on(exchange, &self.runtime);
     }
@@ -47,5 +47,22 @@ impl Calls for HttpCalls {
             ended.extend(self.ended.recv_timeout(patience));
         }
         ended
+    }
+}
+
+/// Tells how it ended in any case: an exchange that panicked may have had its effect.
+struct Exchange {
+    command: CommandId,
+    permit: Permit,
+    done: Sender<Ended>,
+    answer: Option<Answer>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let broken = || Answer::Lost(Loss::Broken { reason: "the exchange ended without an answer".into() });
+        let answer = self.answer.take().unwrap_or_else(broken);
+        // Nobody listens any more when the actuator was dropped.
+        let _ = self.done.send(Ended { command: self.command, sent_at: self.permit.sent_at(), answer });
     }
 }

@@ -61,7 +61,7 @@ fn a_command_leaves_for_the_sandbox_with_its_key_and_comes_back_as_an_outcome() 
     };
     let settings = Settings { origin: Some(origin), ..setting::settings(Kind::Keyed) };
     let mut actuator = Actuator::recover(settings, ports).unwrap();
-    actuator.run(&stop).unwrap();
+    actuator.run(&stop, &|| {}).unwrap();
 
     let request = served.join().unwrap();
     assert!(request.starts_with("POST /effects HTTP/1.1\r\n"), "{request}");

@@ -1,8 +1,11 @@
 //! Serving: from the first connection to the last answer.
 
 use std::fmt;
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tradewind_telemetry::Part;
 
-use crate::appender::{Appenders, Shared};
+use crate::appender::{Appenders, Ended, Shared};
 use crate::directory::{self, Current};
 use crate::ingress::{self, Ingress};
 use crate::metrics::Counted;
@@ -36,6 +39,8 @@ pub enum ServeError {
     Threads(io::Error),
     /// The directory can't be read, and waiting does not help.
     Directory(String),
+    /// A thread that appends deliveries ended by itself.
+    Appender,
 }
 
 impl fmt::Display for ServeError {
@@ -43,6 +48,7 @@ impl fmt::Display for ServeError {
         match self {
             ServeError::Threads(reason) => write!(formatter, "start the connector's threads: {reason}"),
             ServeError::Directory(reason) => write!(formatter, "follow the directory: {reason}"),
+            ServeError::Appender => formatter.write_str("append deliveries: a thread ended by itself"),
         }
     }
 }
@@ -79,7 +85,7 @@ pub async fn serve(
         counted: counted.clone(),
         beat_every: settings.beat_every,
     };
-    let (appenders, ended) =
+    let (appenders, mut ended) =
         Appenders::start(settings.partitions, settings.queued_deliveries, &shared).map_err(ServeError::Threads)?;
     let probing = tokio::spawn(reach.watch(world.probe.clone(), settings.beat_every / 4));
     let readiness = tokio::spawn(ready_with(directory.clone(), part));
@@ -96,7 +102,10 @@ pub async fn serve(
     let stopped = tokio::select! {
         () = accept(&listener, &router, &graceful, connections, request_within) => Ok(()),
         () = asked => Ok(()),
-        Ok(reason) = failure => Err(ServeError::Directory(reason)),
+        reason = failure => {
+            Err(ServeError::Directory(reason.unwrap_or_else(|_| "its thread ended by itself".into())))
+        }
+        () = first_ended(&mut ended) => Err(ServeError::Appender),
     };
     health.stop();
     // What is not reached any more is not to be proven to be.
@@ -107,6 +116,9 @@ pub async fn serve(
         graceful.shutdown().await;
         // With the last request the last way to the appenders is gone.
         drop(router);
+        if matches!(stopped, Err(ServeError::Appender)) {
+            return;
+        }
         for end in ended {
             // It resolves with an error, since nothing is ever sent.
             let _ = end.await;
@@ -117,6 +129,15 @@ pub async fn serve(
     }
     readiness.abort();
     stopped
+}
+
+/// Returns when one of them is over.
+async fn first_ended(ends: &mut [Ended]) {
+    poll_fn(|context| {
+        let is_over = ends.iter_mut().any(|end| Pin::new(end).poll(context).is_ready());
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Takes connections until it is dropped.

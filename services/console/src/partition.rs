@@ -135,19 +135,22 @@ impl PartitionTail {
         let from = self.events.begin(log, look_back)?;
         let batch = log.read(&self.events.at, from, READ_LIMIT)?;
         let (mut facts, mut outcomes) = (VecDeque::new(), VecDeque::new());
+        // A batch counts when all of it was read: one that can't be is read again.
+        let mut counts = *heard.counts;
         for stored in &batch.records {
             let event = record::envelope(stored).map_err(|source| self.events.unreadable(stored, source))?;
             if matches!(event.fact.body, Body::IngestAlive(_) | Body::Tick) {
-                heard.counts.beats += 1;
+                counts.beats += 1;
             } else if matches!(event.fact.body, Body::Outcome(_)) {
-                heard.counts.outcomes += 1;
+                counts.outcomes += 1;
                 keep(&mut outcomes, event);
             } else {
-                heard.counts.facts += 1;
+                counts.facts += 1;
                 self.hear(&event);
                 keep(&mut facts, event);
             }
         }
+        *heard.counts = counts;
         self.events.next = Some(batch.next);
         for event in &facts {
             heard.lanes.push(Lane::Facts, item::fact(self.partition, FactSeen::of(event)));
@@ -167,13 +170,13 @@ impl PartitionTail {
     ) -> Result<usize, Trouble> {
         let from = self.decisions.begin(log, look_back)?;
         let batch = log.read(&self.decisions.at, from, READ_LIMIT)?;
-        let mut decisions = VecDeque::new();
+        let (mut decisions, mut counts) = (VecDeque::new(), *heard.counts);
         for stored in &batch.records {
             let decoded = decision::decode(stored).map_err(|source| self.decisions.unreadable(stored, source))?;
             match decoded {
                 (position, DecisionRecord::Decision(decision)) => {
                     self.watermark = self.watermark.max(Some(decision.watermark));
-                    count(heard.counts, &decision);
+                    count(&mut counts, &decision);
                     let position = position.expect("a decision is decoded with its position");
                     keep(&mut decisions, (decision, position, stored.offset));
                 }
@@ -181,6 +184,7 @@ impl PartitionTail {
                 (_, DecisionRecord::Lineage(opened)) => self.lineage = self.lineage.or(Some(opened)),
             }
         }
+        *heard.counts = counts;
         self.decisions.next = Some(batch.next);
         for (decision, position, offset) in decisions {
             let seen = DecisionSeen::of(&decision, position, offset);

@@ -42,6 +42,8 @@ pub enum ServeError {
     Unprotected(SocketAddr),
     /// The listener has no address, or the thread that follows the log can't be started.
     Start(io::Error),
+    /// The thread that follows the log ended by itself.
+    Tail,
 }
 
 impl fmt::Display for ServeError {
@@ -55,6 +57,7 @@ impl fmt::Display for ServeError {
                 )
             }
             ServeError::Start(reason) => write!(formatter, "start the console: {reason}"),
+            ServeError::Tail => formatter.write_str("follow the log for the console: the thread ended by itself"),
         }
     }
 }
@@ -71,7 +74,7 @@ pub(crate) type Kick = Arc<Notify>;
 ///
 /// # Errors
 ///
-/// See [`ServeError`]; nothing was served then.
+/// See [`ServeError`].
 pub async fn serve(
     listener: TcpListener,
     world: World,
@@ -86,17 +89,20 @@ pub async fn serve(
     part.waits_for("the log");
     let counted = Counted::new(&metrics);
     let hub = Arc::new(Hub::new(&settings, counted.clone()));
-    let tail = tail::start(&world, &settings, hub.clone(), counted.clone(), part).map_err(ServeError::Start)?;
+    let (tail, tail_ended) =
+        tail::start(&world, &settings, hub.clone(), counted.clone(), part).map_err(ServeError::Start)?;
     let explainer = Explainer::new(world.log.clone(), settings.partitions);
     let api = Api::new(access, world, explainer, hub.clone(), counted);
     let router = api::router(Arc::new(api));
 
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    tokio::select! {
-        () = accept(&listener, &router, &graceful, &settings, &mut connections) => {}
-        () = shutdown.requested() => {}
-    }
+    let ended = tokio::select! {
+        () = accept(&listener, &router, &graceful, &settings, &mut connections) => Ok(()),
+        () = shutdown.requested() => Ok(()),
+        // Nothing is ever sent: it is over when the thread is.
+        _ = tail_ended => Err(ServeError::Tail),
+    };
     drop(listener);
     tail.stop();
     hub.stop();
@@ -104,7 +110,7 @@ pub async fn serve(
         tracing::info!("some pages did not read to their end in time");
     }
     connections.abort_all();
-    Ok(())
+    ended
 }
 
 /// Takes connections until it is dropped.

@@ -15,6 +15,7 @@ use crate::owners::Owners;
 use crate::partition::{Heard, PUBLISHED, PartitionTail, Trouble};
 use crate::status::{Counts, PlaceSeen, Status};
 use crate::world::{Settings, World};
+use tokio::sync::oneshot;
 
 /// The least time between two updates.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
@@ -43,13 +44,14 @@ impl Drop for Stop {
     }
 }
 
+/// The receiver resolves when the thread has ended, for whatever reason.
 pub(crate) fn start(
     world: &World,
     settings: &Settings,
     hub: Arc<Hub>,
     counted: Counted,
     part: Part,
-) -> io::Result<Stop> {
+) -> io::Result<(Stop, oneshot::Receiver<()>)> {
     let stopping = Arc::new(AtomicBool::new(false));
     let mut tail = Tail {
         log: world.log.clone(),
@@ -66,8 +68,12 @@ pub(crate) fn start(
         newest: 0,
         is_ready: false,
     };
-    thread::Builder::new().name("console-tail".into()).spawn(move || tail.run())?;
-    Ok(Stop(stopping))
+    let (ended, end) = oneshot::channel();
+    thread::Builder::new().name("console-tail".into()).spawn(move || {
+        tail.run();
+        drop(ended);
+    })?;
+    Ok((Stop(stopping), end))
 }
 
 struct Tail {

@@ -4,8 +4,8 @@
 //! asks the thread that owns it, which answers between two turns.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use tradewind_domain::{EntityKey, Lineage, Position, Tenant, Timestamp};
 use tradewind_engine::leaf::ReferenceKind;
@@ -54,6 +54,15 @@ pub struct Standing {
     pub log_time: Timestamp,
 }
 
+/// Questions that may wait; more are not answered.
+const WAITING_MAX: usize = 64;
+
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    question: Question,
+}
+
 #[derive(Debug)]
 enum Question {
     Standing { reply: SyncSender<Standing> },
@@ -62,15 +71,15 @@ enum Question {
 
 /// Where questions to one partition are put.
 #[derive(Clone, Debug)]
-pub struct Desk(Sender<Question>);
+pub struct Desk(SyncSender<Asked>);
 
 /// The owner's end of it.
 #[derive(Debug)]
-pub struct Questions(Receiver<Question>);
+pub struct Questions(Receiver<Asked>);
 
 #[must_use]
 pub fn desk() -> (Desk, Questions) {
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(WAITING_MAX);
     (Desk(sender), Questions(receiver))
 }
 
@@ -91,7 +100,8 @@ impl Desk {
 
     fn ask<T>(&self, question: impl FnOnce(SyncSender<T>) -> Question) -> Result<T, AskError> {
         let (reply, answer) = sync_channel(1);
-        self.0.send(question(reply)).map_err(|_| AskError::NoAnswer)?;
+        let asked = Asked { at: Instant::now(), question: question(reply) };
+        self.0.try_send(asked).map_err(|_| AskError::NoAnswer)?;
         answer.recv_timeout(ANSWER_WITHIN).map_err(|_| AskError::NoAnswer)
     }
 }
@@ -99,8 +109,11 @@ impl Desk {
 impl Questions {
     /// Answers what was asked until now.
     pub(crate) fn answer(&self, owner: &mut Owner, now: Timestamp) -> Result<(), StoreError> {
-        while let Ok(question) = self.0.try_recv() {
-            // Whoever asked may have given up.
+        while let Ok(Asked { at, question }) = self.0.try_recv() {
+            // Whoever asked may have given up, also while this is answered.
+            if at.elapsed() > ANSWER_WITHIN {
+                continue;
+            }
             match question {
                 Question::Standing { reply } => {
                     let (lineage, as_of) = (owner.lineage(), owner.position());

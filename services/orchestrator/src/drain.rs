@@ -40,8 +40,7 @@ impl Drainage {
             self.begun_at = now;
         }
         self.is_under_way = is_draining;
-        // With memory full there is no time for pauses.
-        if is_draining && (now >= self.next_slice_at || owner.is_full()) {
+        if is_draining && now >= self.next_slice_at {
             self.next_slice_at = now + self.pause;
             owner.drain_slice()?;
         }

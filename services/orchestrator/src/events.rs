@@ -2,10 +2,15 @@
 
 use std::collections::VecDeque;
 
-use tradewind_ports::{EventLog, LogError, ReadLimit, Record, TopicPartition};
+use tradewind_ports::{EventLog, ReadLimit, Record, TopicPartition};
+
+use crate::owner::OwnerError;
 
 /// Enough for one read to be worth it, little enough to hold.
 const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
+
+/// Whether to go on with what takes long; an error says why not.
+pub(crate) type GoOn<'a> = dyn Fn() -> Result<(), OwnerError> + 'a;
 
 pub(crate) struct Cursor<'a> {
     log: &'a dyn EventLog,
@@ -14,8 +19,8 @@ pub(crate) struct Cursor<'a> {
     /// Records from here on are not read.
     end: u64,
     batch: VecDeque<Record>,
-    /// Told of each batch: whoever reads is alive.
-    alive: &'a dyn Fn(),
+    /// Asked at each batch: whoever reads is alive, and may be told to stop.
+    go_on: &'a GoOn<'a>,
 }
 
 impl<'a> Cursor<'a> {
@@ -24,9 +29,9 @@ impl<'a> Cursor<'a> {
         at: TopicPartition,
         from: u64,
         end: u64,
-        alive: &'a dyn Fn(),
+        go_on: &'a GoOn<'a>,
     ) -> Cursor<'a> {
-        Cursor { log, at, next: from, end, batch: VecDeque::new(), alive }
+        Cursor { log, at, next: from, end, batch: VecDeque::new(), go_on }
     }
 
     /// As a reader before it left off: what that one had read and not taken, then
@@ -36,9 +41,9 @@ impl<'a> Cursor<'a> {
         at: TopicPartition,
         batch: VecDeque<Record>,
         next: u64,
-        alive: &'a dyn Fn(),
+        go_on: &'a GoOn<'a>,
     ) -> Cursor<'a> {
-        Cursor { log, at, next, end: u64::MAX, batch, alive }
+        Cursor { log, at, next, end: u64::MAX, batch, go_on }
     }
 
     pub(crate) fn at(&self) -> &TopicPartition {
@@ -46,10 +51,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next record, left in place; `None` at the end.
-    pub(crate) fn peek(&mut self) -> Result<Option<&Record>, LogError> {
+    pub(crate) fn peek(&mut self) -> Result<Option<&Record>, OwnerError> {
         while self.batch.is_empty() && self.next < self.end {
             let batch = self.log.read(&self.at, self.next, BATCH)?;
-            (self.alive)();
+            (self.go_on)()?;
             if batch.records.is_empty() && batch.next == self.next {
                 break;
             }
@@ -59,8 +64,13 @@ impl<'a> Cursor<'a> {
         Ok(self.batch.front().filter(|record| record.offset < self.end))
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Record>, LogError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Record>, OwnerError> {
         Ok(if self.peek()?.is_some() { self.batch.pop_front() } else { None })
+    }
+
+    /// Everything before it was read.
+    pub(crate) fn read_to(&self) -> u64 {
+        self.next
     }
 
     /// What was read and not taken, and where to read on.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use tradewind_domain::{Lineage, Position, Timestamp};
 use tradewind_engine::{Drained, Partition};
-use tradewind_ports::{EventLog, Record, StateStore, StoreError, Topic, TopicPartition};
+use tradewind_ports::{EventLog, Record, StateStore, Topic, TopicPartition};
 
-use crate::events::Cursor;
+use crate::events::{Cursor, GoOn};
 use crate::owner::{OwnerError, Settings};
 use crate::recover::{CatchingUp, opening};
 
@@ -32,6 +32,8 @@ pub(crate) struct Reading {
     pub(crate) committed_at: Timestamp,
     /// Decisions no `TurnCommitted` covers yet.
     pub(crate) adopted: Vec<Record>,
+    /// Events folded since the last `TurnCommitted`.
+    pub(crate) folded: u32,
     pub(crate) last: Option<Position>,
     pub(crate) has_closed: bool,
     /// Behind the last `TurnCommitted`.
@@ -76,8 +78,7 @@ impl Follower {
         if let Some(stored) = partition.lineage()
             && stored != lineage
         {
-            let reason = format!("expected lineage {lineage}, got {stored}");
-            return Err(OwnerError::Store(StoreError::Damaged { reason }));
+            return Err(OwnerError::OtherLineage { at: "the store".into(), expected: lineage, got: stored });
         }
         let reading = Reading::new(partition);
         Ok(Follower { log, settings, lineage, reading })
@@ -92,7 +93,7 @@ impl Follower {
     pub fn follow(self) -> Result<Follower, OwnerError> {
         let Follower { log, settings, lineage, reading } = self;
         let decisions_end = log.bounds(&decisions(&settings))?.end;
-        let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &|| {});
+        let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &|| Ok(()));
         catching_up.read_decisions()?;
         let reading = catching_up.into_reading();
         Ok(Follower { log, settings, lineage, reading })
@@ -130,6 +131,7 @@ impl Reading {
             committed,
             committed_at: partition.watermark(),
             adopted: Vec::new(),
+            folded: 0,
             last: None,
             has_closed: false,
             closed_at: partition.decisions_offset(),
@@ -141,8 +143,8 @@ impl Reading {
     }
 
     /// The events that were read and not taken, and those behind them.
-    pub(crate) fn events<'a>(&mut self, log: &'a dyn EventLog, at: TopicPartition, alive: &'a dyn Fn()) -> Cursor<'a> {
-        Cursor::go_on(log, at, std::mem::take(&mut self.unread), self.events_next, alive)
+    pub(crate) fn events<'a>(&mut self, log: &'a dyn EventLog, at: TopicPartition, go_on: &'a GoOn<'a>) -> Cursor<'a> {
+        Cursor::go_on(log, at, std::mem::take(&mut self.unread), self.events_next, go_on)
     }
 }
 

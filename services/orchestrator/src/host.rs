@@ -95,11 +95,17 @@ impl Host {
         let mut pause = RETRY_MIN;
         while !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            let Err(error) = self.own(stop) else { return Ok(()) };
+            let error = match self.own(stop) {
+                Ok(()) | Err(OwnerError::Stopped) => break,
+                Err(error) => error,
+            };
             self.part.waits_for(error.to_string());
             let partition = self.settings.partition;
             match error.remedy() {
-                Remedy::GiveUp => return Err(HostError::Fenced),
+                Remedy::GiveUp => {
+                    self.part.leave();
+                    return Err(HostError::Fenced);
+                }
                 Remedy::Stop => {
                     tracing::error!(partition, %error, "the partition stops");
                     return Err(HostError::Stopped(error));
@@ -110,6 +116,7 @@ impl Host {
             pause = if begun.elapsed() > RETRY_MAX { RETRY_MIN } else { (pause * 2).min(RETRY_MAX) };
             self.pause(pause, stop);
         }
+        self.part.leave();
         Ok(())
     }
 
@@ -141,7 +148,7 @@ impl Host {
         self.part.waits_for("recovering");
         self.counted.recoveries.increment();
         let begun = Instant::now();
-        let mut owner = Owner::recover_alive(self.settings.clone(), self.log.clone(), store, &|| self.pulse.beat())?;
+        let mut owner = Owner::recover_while(self.settings.clone(), self.log.clone(), store, &|| self.go_on(stop))?;
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(partition, position = %owner.position(), lineage = %owner.lineage(), millis, "recovered");
         self.part.ready();
@@ -149,8 +156,27 @@ impl Host {
         let ended = self.work(&mut owner, stop);
         self.counted.partitions.add(-1);
         ended?;
-        owner.checkpoint()?;
+        self.checkpoint(&mut owner)?;
         tracing::info!(partition, position = %owner.position(), "checkpoint written");
+        Ok(())
+    }
+
+    /// A partition that is recovered can be told to stop, and is alive meanwhile.
+    fn go_on(&self, stop: &AtomicBool) -> Result<(), OwnerError> {
+        self.pulse.beat();
+        if stop.load(Ordering::Relaxed) { Err(OwnerError::Stopped) } else { Ok(()) }
+    }
+
+    fn checkpoint(&self, owner: &mut Owner) -> Result<(), OwnerError> {
+        self.drain(owner)?;
+        owner.begin_drain()?;
+        self.drain(owner)
+    }
+
+    fn drain(&self, owner: &mut Owner) -> Result<(), OwnerError> {
+        while owner.drain_slice()? {
+            self.pulse.beat();
+        }
         Ok(())
     }
 
@@ -169,6 +195,10 @@ impl Host {
             let now = self.clock.now();
             self.questions.answer(owner, now)?;
             drainage.go_on(owner, Instant::now())?;
+            if owner.is_full() {
+                // The fold waits for the drain.
+                self.drain(owner)?;
+            }
             if Instant::now() >= directory_at {
                 directory_at = Instant::now() + DIRECTORY_EVERY;
                 directory.follow(owner, now)?;

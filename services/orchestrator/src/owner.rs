@@ -61,6 +61,8 @@ pub enum OwnerError {
     Broken { at: TopicPartition, offset: u64, expected: String },
     /// The store, or a topic, belongs to another history of the log: stop.
     OtherLineage { at: String, expected: Lineage, got: Lineage },
+    /// It was told to stop before it had caught up.
+    Stopped,
 }
 
 /// What to do after an error; the owner itself is of no more use.
@@ -80,7 +82,7 @@ impl OwnerError {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            OwnerError::Log(LogError::Fenced) => Remedy::GiveUp,
+            OwnerError::Log(LogError::Fenced) | OwnerError::Stopped => Remedy::GiveUp,
             OwnerError::Log(LogError::Indefinite { .. } | LogError::Unavailable { .. })
             | OwnerError::Store(StoreError::Unavailable { .. }) => Remedy::Recover,
             OwnerError::Store(StoreError::Damaged { .. }) => Remedy::Rebuild,
@@ -106,6 +108,7 @@ impl fmt::Display for OwnerError {
             OwnerError::OtherLineage { at, expected, got } => {
                 write!(formatter, "go on with {at}: expected lineage {expected}, got {got}")
             }
+            OwnerError::Stopped => formatter.write_str("catch up: it was told to stop"),
         }
     }
 }
@@ -212,6 +215,10 @@ impl Owner {
         let mut turn = Turn::new(self.settings.limits, self.lineage);
         let mut done = Turned::default();
         while !turn.is_full() {
+            // With memory full a step at a time, until the drain has caught up.
+            if self.is_full() && done.facts + done.wakeups > 0 {
+                break;
+            }
             let stepped = if self.partition.position().step > 0 {
                 match self.partition.fire()? {
                     None => continue,
@@ -294,7 +301,7 @@ impl Owner {
             watermark: self.partition.watermark(),
             facts: self.open.facts,
             wakeups: self.open.wakeups,
-            decisions: turn.decisions(),
+            decisions: self.open.decisions + turn.decisions(),
             commands: turn.commands(),
             build: self.settings.build.clone(),
         };

@@ -23,7 +23,8 @@ impl Pulse {
         Pulse::default()
     }
 
-    pub(crate) fn beat(&self) {
+    /// The thread has come round.
+    pub fn beat(&self) {
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.beaten_ms.store(millis, Ordering::Relaxed);
     }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use tradewind_domain::{Body, Decision, DecisionRecord, Lineage, LineageOpened, Position, TurnCommitted};
 use tradewind_engine::{Drained, Partition};
-use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, StoreError, Topic, TopicPartition, Writer};
+use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, Topic, TopicPartition, Writer};
 use tradewind_wire::decision;
 
-use crate::events::Cursor;
+use crate::events::{Cursor, GoOn};
 use crate::follow::Reading;
 use crate::owner::{Owner, OwnerError, Settings, TickState, Turned};
 use crate::turn::Turn;
@@ -32,15 +32,15 @@ impl Owner {
         log: Arc<dyn EventLog>,
         store: Box<dyn StateStore>,
     ) -> Result<Owner, OwnerError> {
-        Owner::recover_alive(settings, log, store, &|| {})
+        Owner::recover_while(settings, log, store, &|| Ok(()))
     }
 
-    /// Catching up takes as long as there is to fold; `alive` is called on the way.
-    pub(crate) fn recover_alive(
+    /// Catching up takes as long as there is to fold; `go_on` is asked on the way.
+    pub(crate) fn recover_while(
         settings: Settings,
         log: Arc<dyn EventLog>,
         store: Box<dyn StateStore>,
-        alive: &dyn Fn(),
+        go_on: &GoOn<'_>,
     ) -> Result<Owner, OwnerError> {
         let events = Topic::Events.partition(settings.partition);
         let decisions = Topic::Decisions.partition(settings.partition);
@@ -53,15 +53,13 @@ impl Owner {
         if let Some(lineage) = partition.lineage()
             && lineage != opened.lineage
         {
-            return Err(OwnerError::Store(StoreError::Damaged {
-                reason: format!("expected lineage {}, got {lineage}", opened.lineage),
-            }));
+            return Err(OwnerError::OtherLineage { at: "the store".into(), expected: opened.lineage, got: lineage });
         }
         let reading = Reading::new(partition);
         let mut catching_up =
-            CatchingUp::resume(log.as_ref(), &settings, reading, opened.lineage, decisions_end, alive);
+            CatchingUp::resume(log.as_ref(), &settings, reading, opened.lineage, decisions_end, go_on);
         catching_up.read_decisions()?;
-        let Reading { partition, committed, committed_at, adopted, unread, events_next, .. } =
+        let Reading { partition, committed, committed_at, adopted, folded, unread, events_next, .. } =
             catching_up.into_reading();
         let decisions_offset = partition.decisions_offset();
         let mut owner = Owner {
@@ -78,7 +76,7 @@ impl Owner {
             open: Turned::default(),
             tick: TickState::default(),
         };
-        owner.adopt(adopted)?;
+        owner.adopt(adopted, folded)?;
         owner.partition.begin_live()?;
         Ok(owner)
     }
@@ -86,7 +84,7 @@ impl Owner {
     /// Issues the commands of adopted decisions again, in a turn of its own that
     /// covers all of them whatever its size. The decisions themselves are on the
     /// log already.
-    fn adopt(&mut self, adopted: Vec<Record>) -> Result<(), OwnerError> {
+    fn adopt(&mut self, adopted: Vec<Record>, folded: u32) -> Result<(), OwnerError> {
         if adopted.is_empty() {
             return Ok(());
         }
@@ -98,7 +96,15 @@ impl Owner {
                 source,
             })?;
             turn.reissue(commands);
+            let (position, _) = decision::decode(stored).map_err(|source| OwnerError::Unreadable {
+                at: self.decisions(),
+                offset: stored.offset,
+                source,
+            })?;
+            self.open.decisions += 1;
+            self.open.wakeups += u32::from(position.is_some_and(|position| position.step > 0));
         }
+        self.open.facts = folded;
         self.commit(turn)
     }
 }
@@ -167,6 +173,7 @@ pub(crate) struct CatchingUp<'a> {
     decisions: Cursor<'a>,
     /// Changed leaves beyond which they are written to the store.
     drain_leaves: usize,
+    go_on: &'a GoOn<'a>,
 }
 
 impl<'a> CatchingUp<'a> {
@@ -177,12 +184,12 @@ impl<'a> CatchingUp<'a> {
         mut reading: Reading,
         lineage: Lineage,
         decisions_end: u64,
-        alive: &'a dyn Fn(),
+        go_on: &'a GoOn<'a>,
     ) -> CatchingUp<'a> {
-        let events = reading.events(log, Topic::Events.partition(settings.partition), alive);
+        let events = reading.events(log, Topic::Events.partition(settings.partition), go_on);
         let decisions_at = Topic::Decisions.partition(settings.partition);
-        let decisions = Cursor::new(log, decisions_at, reading.decisions_next, decisions_end, alive);
-        CatchingUp { reading, lineage, events, decisions, drain_leaves: settings.drain_leaves }
+        let decisions = Cursor::new(log, decisions_at, reading.decisions_next, decisions_end, go_on);
+        CatchingUp { reading, lineage, events, decisions, drain_leaves: settings.drain_leaves, go_on }
     }
 
     pub(crate) fn into_reading(self) -> Reading {
@@ -241,6 +248,7 @@ impl<'a> CatchingUp<'a> {
         match self.events.next()? {
             Some(stored) if stored.offset == offset => {
                 self.reading.partition.refold(&envelope(&self.events, &stored)?, decision)?;
+                self.reading.folded += 1;
                 Ok(())
             }
             Some(_) | None => {
@@ -260,6 +268,7 @@ impl<'a> CatchingUp<'a> {
                 break;
             };
             self.reading.partition.refold(&envelope(&self.events, &stored)?, None)?;
+            self.reading.folded += 1;
         }
         Ok(())
     }
@@ -282,6 +291,11 @@ impl<'a> CatchingUp<'a> {
             return Err(self.broken(offset, &expected));
         }
         self.fold_before(turn.to)?;
+        if self.events.peek()?.is_none() && self.events.read_to() < turn.to.offset {
+            let (end, to) = (self.events.read_to(), turn.to);
+            let expected = format!("events up to {to}, where a turn was committed; they end at {end}: restore them");
+            return Err(OwnerError::Broken { at: self.events.at().clone(), offset: end, expected });
+        }
         self.reading.partition.resume_at(turn.to);
         self.reading.partition.absorb();
         self.reading.committed = turn.to;
@@ -289,9 +303,12 @@ impl<'a> CatchingUp<'a> {
         self.reading.has_closed = true;
         self.reading.closed_at = offset + 1;
         self.reading.adopted.clear();
+        self.reading.folded = 0;
         if self.reading.partition.committed_leaves() >= self.drain_leaves {
             self.reading.partition.begin_drain(offset + 1);
-            while self.reading.partition.drain_slice()? == Drained::Slice {}
+            while self.reading.partition.drain_slice()? == Drained::Slice {
+                (self.go_on)()?;
+            }
         }
         Ok(())
     }

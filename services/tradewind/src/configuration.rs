@@ -50,11 +50,14 @@ impl Default for Configuration {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ingress {
     pub(crate) address: SocketAddr,
+    /// `https://…`, as vendors reach it: it is asked again and again whether it
+    /// leads back to us. In production there has to be one.
+    pub(crate) public_address: Option<String>,
 }
 
 impl Default for Ingress {
     fn default() -> Ingress {
-        Ingress { address: loopback(8081) }
+        Ingress { address: loopback(8081), public_address: None }
     }
 }
 

@@ -13,7 +13,7 @@ use tradewind_domain::{Body, Timestamp};
 use tradewind_engine::Rules;
 use tradewind_orchestrator::{Counted, Desk, TurnLimits};
 use tradewind_ports::{Clock as _, EventLog, Topic};
-use tradewind_telemetry::{Health, Metrics};
+use tradewind_telemetry::{Health, Metrics, Shutdown};
 use tradewind_transfer::import::{Import, Pace, Progress};
 use tradewind_transfer::orders::{self, Order};
 use tradewind_wire::directory;
@@ -64,7 +64,13 @@ impl Asked {
     }
 
     /// Appends what the log lacks.
-    pub(crate) fn append(&self, log: &dyn EventLog, partition: u32, bar: &ProgressBar) -> Result<Progress, Failure> {
+    pub(crate) fn append(
+        &self,
+        log: &dyn EventLog,
+        partition: u32,
+        bar: &ProgressBar,
+        shutdown: &Shutdown,
+    ) -> Result<Progress, Failure> {
         let pace = Pace { batch: BATCH, per_second: self.per_second };
         let import = Import {
             tenant: self.tenant.clone(),
@@ -75,7 +81,7 @@ impl Asked {
         };
         let mut report = |progress: &Progress| {
             bar.set_position(progress.done());
-            ControlFlow::Continue(())
+            if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         import.run(log, &self.orders, WallClock.now(), &mut report).map_err(Failure::unavailable)
     }
@@ -92,15 +98,15 @@ impl Asked {
 pub(crate) fn import(configuration: &Configuration, asked: &Asked) -> Result<(), Failure> {
     if configuration.kafka.is_some() {
         let cluster = Cluster::prepare(configuration)?;
-        let ground = cluster.ground(configuration)?;
+        let ground = cluster.ground(configuration, &Health::new())?;
         let partition = partition(&ground, &asked.tenant)?;
-        let appended = asked.append(ground.log.as_ref(), partition, &asked.bar())?;
+        let appended = asked.append(ground.log.as_ref(), partition, &asked.bar(), &Shutdown::new())?;
         say(&appended);
         return Ok(());
     }
     let ground = Ground::embedded(configuration)?;
     let partition = partition(&ground, &asked.tenant)?;
-    let appended = asked.append(ground.log.as_ref(), partition, &asked.bar())?;
+    let appended = asked.append(ground.log.as_ref(), partition, &asked.bar(), &Shutdown::new())?;
     say(&appended);
     fold(configuration, &ground, partition)
 }
@@ -163,14 +169,14 @@ fn wait_for(owner: &Worker, desk: &Desk, end: u64) -> Result<u64, Failure> {
 
 /// Beside a running product: appends, and meanwhile looks again and again how long
 /// a live fact takes from being appended until it is folded.
-pub(crate) fn beside(asked: &Asked, ground: &Ground, desks: &[Desk]) -> Result<(), Failure> {
+pub(crate) fn beside(asked: &Asked, ground: &Ground, desks: &[Desk], shutdown: &Shutdown) -> Result<(), Failure> {
     let partition = partition(ground, &asked.tenant)?;
     let desk = &desks[partition as usize];
     let before = probe(ground, desk, partition)?;
     let (appended, mut taken) = std::thread::scope(|scope| {
-        let appending = scope.spawn(|| asked.append(ground.log.as_ref(), partition, &ProgressBar::hidden()));
+        let appending = scope.spawn(|| asked.append(ground.log.as_ref(), partition, &ProgressBar::hidden(), shutdown));
         let mut taken = Vec::new();
-        while !appending.is_finished() {
+        while !appending.is_finished() && !shutdown.is_requested() {
             taken.push(probe(ground, desk, partition)?);
             std::thread::sleep(PROBE_EVERY);
         }
@@ -199,13 +205,11 @@ fn probe(ground: &Ground, desk: &Desk, partition: u32) -> Result<Duration, Failu
     let begun = Instant::now();
     let record = record::event(&NewFact::of_partition(partition, now, beat));
     let offsets = ground.log.append(&Topic::Events.partition(partition), vec![record]).map_err(Failure::unavailable)?;
-    loop {
-        let standing = desk.standing().map_err(Failure::unavailable)?;
-        if offsets.iter().all(|offset| standing.as_of.offset > *offset) {
-            return Ok(begun.elapsed());
-        }
+    // An owner that does not answer is one that is busy: that is what is measured.
+    while !desk.standing().is_ok_and(|standing| offsets.iter().all(|offset| standing.as_of.offset > *offset)) {
         std::thread::sleep(LOOK_EVERY);
     }
+    Ok(begun.elapsed())
 }
 
 fn say(progress: &Progress) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tradewind_log_embedded::{EmbeddedLog, OpenError, Options};
 use tradewind_ports::{Clock, EventLog, StateStore, StoreError};
 use tradewind_store::{Opened, Opening, Settings};
+use tradewind_telemetry::Part;
 use tradewind_vault::{FileVault, Followed, InstallationKey, KeyFileError, Rebuilt, TopicVault, VaultReader};
 
 use crate::failure::Failure;
@@ -83,6 +84,7 @@ impl Installation {
         &self,
         log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
+        part: Part,
     ) -> Result<Arc<TopicVault>, Failure> {
         let path = self.directory.join("installation.key");
         let key = InstallationKey::load(&path).map_err(Failure::usage)?;
@@ -98,8 +100,9 @@ impl Installation {
         let followed = Arc::downgrade(&vault);
         let follow = move || {
             while let Some(vault) = followed.upgrade() {
-                if let Err(error) = vault.follow() {
-                    tracing::warn!(%error, "the vault can't be followed");
+                match vault.follow() {
+                    Ok(()) => part.ready(),
+                    Err(error) => part.waits_for(error.to_string()),
                 }
                 drop(vault);
                 thread::sleep(FOLLOW_EVERY);
@@ -123,7 +126,8 @@ impl Installation {
 
     /// For whoever only opens what is sealed.
     pub(crate) fn vault_reader(&self) -> Result<VaultReader, Failure> {
-        VaultReader::open(&self.vault_path(), self.key()?).map_err(Failure::unavailable)
+        let key = InstallationKey::load(&self.directory.join("installation.key")).map_err(Failure::usage)?;
+        VaultReader::open(&self.vault_path(), key).map_err(Failure::unavailable)
     }
 
     fn vault_path(&self) -> PathBuf {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tradewind_domain::{LineageKind, Vendor};
 use tradewind_log_kafka::{KafkaLog, KafkaSettings, SetupError, prepare};
 use tradewind_ports::{Clock as _, EventLog, Topic};
+use tradewind_telemetry::Health;
 use tradewind_vendors::ROSTER;
 
 use crate::clock::WallClock;
@@ -28,7 +29,10 @@ impl Cluster {
     /// Makes the topics that are missing and checks the others.
     pub(crate) fn prepare(configuration: &Configuration) -> Result<Cluster, Failure> {
         let settings = settings(configuration)?;
-        let output_bytes = settings.output_limit_bytes().map_err(of_setup)?;
+        let output_bytes = settings.output_limit_bytes().map_err(|error| {
+            let share = "Kafka's clients get a quarter of memory_mib: raise that in the configuration";
+            Failure::usage(format!("{error}; {share}"))
+        })?;
         let prepared = prepare(&settings, &topics()).map_err(of_setup)?;
         for topic in prepared.created {
             tracing::info!(topic, "topic made");
@@ -46,13 +50,13 @@ impl Cluster {
     }
 
     /// What a process of the installation stands on.
-    pub(crate) fn ground(&self, configuration: &Configuration) -> Result<Ground, Failure> {
+    pub(crate) fn ground(&self, configuration: &Configuration, health: &Health) -> Result<Ground, Failure> {
         let partitions = configuration.partitions.0;
         let log: Arc<dyn EventLog> = Arc::new(self.log()?);
         let kind = if self.settings.is_dev { LineageKind::Dev } else { LineageKind::Production };
         let opened = lineage::open(log.as_ref(), partitions, kind, WallClock.now())?;
         let installation = Installation::create(&configuration.directory)?;
-        let vault = installation.topic_vault(log.clone(), Arc::new(WallClock))?;
+        let vault = installation.topic_vault(log.clone(), Arc::new(WallClock), health.part("vault"))?;
         let secrets = installation.secrets()?;
         Ok(Ground { installation, log, vault, secrets, partitions, opened })
     }

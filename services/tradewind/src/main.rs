@@ -110,6 +110,9 @@ enum Command {
     /// Carries commands out, on Kafka.
     Actuator,
 
+    /// Shows operators what happens, on Kafka.
+    Console,
+
     /// Plays a merchant's vendors to an installation for development, on Kafka.
     Sandbox,
 }
@@ -146,6 +149,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
     logs::set_up(format, &configuration.logs.levels).map_err(Failure::usage)?;
     match command {
         Command::Dev { speed, partitions, import } => {
+            if configuration.kafka.is_some() {
+                let reason = "start dev: it keeps its log in a directory; expected a configuration without [kafka]";
+                return Err(Failure::usage(reason));
+            }
             configuration.sandbox.speed = speed.unwrap_or(configuration.sandbox.speed);
             configuration.partitions = partitions.unwrap_or(configuration.partitions);
             let import = import.map(|file| Asked::of(&file, "demo", "cdnow.example.com", Some(IMPORT_PER_SECOND)));
@@ -161,6 +168,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Connector => roles::connector(&configuration),
         Command::Orchestrator => roles::orchestrator(&configuration),
         Command::Actuator => roles::actuator(&configuration),
+        Command::Console => roles::console(&configuration),
         Command::Sandbox => roles::sandbox(&configuration),
     }
 }

@@ -1,5 +1,7 @@
 //! The memory budget: who may take how much of it.
 
+use std::fmt;
+
 use tradewind_engine::Budget;
 
 const MIB: u64 = 1 << 20;
@@ -21,8 +23,8 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// Half for the stores, a quarter for changed leaves, an eighth for Kafka's
-    /// queues, a sixteenth for leaves that are read; the rest is for the code, its
+    /// Half for the stores, a quarter for Kafka's queues, an eighth for changed
+    /// leaves, a sixteenth for leaves that are read; the rest is for the code, its
     /// stacks and deliveries in work.
     pub(crate) fn of(memory_mib: u32, partitions: u32) -> Shares {
         let bytes = u64::from(memory_mib) * MIB;
@@ -32,12 +34,24 @@ impl Shares {
         Shares {
             store_bytes: bytes / 2 / partitions,
             cache_leaves: leaves(bytes / 16 / partitions),
-            dirty_leaves: leaves(bytes / 4 / partitions),
-            kafka_bytes: bytes / 8,
+            dirty_leaves: leaves(bytes / 8 / partitions),
+            kafka_bytes: bytes / 4,
         }
     }
 
     pub(crate) fn budget(&self) -> Budget {
         Budget { cache_leaves: self.cache_leaves, slice_leaves: SLICE_LEAVES }
+    }
+}
+
+impl fmt::Display for Shares {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "for each partition {} MiB for its store, {} changed and {} cached leaves",
+            self.store_bytes >> 20,
+            self.dirty_leaves,
+            self.cache_leaves
+        )
     }
 }

@@ -30,9 +30,13 @@ impl SecretFiles {
     }
 
     /// The secret of this name as text; drawn and kept where there is none.
-    pub(crate) fn drawn(&self, name: &'static str, shape: impl FnOnce(String) -> String) -> io::Result<String> {
+    pub(crate) fn drawn(&self, name: &str, shape: impl FnOnce(String) -> String) -> io::Result<String> {
         let path = self.0.join(name);
         match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => {
+                let reason = format!("expected a secret in {}, got an empty file", path.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
             Ok(text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -40,9 +44,13 @@ impl SecretFiles {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
         let text = shape(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Whole or not there at all, whatever happens meanwhile.
+        let draft = self.0.join(format!(".{name}"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        fs::rename(&draft, &path)?;
+        fs::File::open(&self.0)?.sync_all()?;
         Ok(text)
     }
 }
@@ -65,6 +73,9 @@ mod tests {
         assert!(drawn.starts_with("pk_") && drawn.len() == 67);
         assert_eq!(secrets.drawn("key", |_| unreachable!()).unwrap(), drawn);
         assert_eq!(secrets.secret(&Name::fixed("key")), Some(drawn.into_bytes()));
+        fs::write(directory.path().join("secrets/empty"), "\n").unwrap();
+        let refused = secrets.drawn("empty", |text| text).unwrap_err();
+        assert!(refused.to_string().contains("got an empty file"), "{refused}");
         fs::write(directory.path().join("outside"), "x").unwrap();
         for name in ["../outside", "", ".", "..", "nobody"] {
             assert_eq!(secrets.secret(&Name::new(name).unwrap()), None, "{name}");

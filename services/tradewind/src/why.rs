@@ -21,6 +21,9 @@ pub(crate) fn why(configuration: &Configuration, id: &str, is_personal_shown: bo
     let command: CommandId = id
         .parse()
         .map_err(|expected| Failure::usage(format!("look for {id:?}: {expected}, of a command or a decision")))?;
+    if is_personal_shown && configuration.kafka.is_some() {
+        return Err(Failure::usage("show what is personal: on Kafka, open it in the console, with its key"));
+    }
     let (log, partitions) = log(configuration)?;
     let explainer = Explainer::new(log, partitions);
     let decision = DecisionId::from_bytes(*command.as_bytes());

@@ -39,6 +39,7 @@ pub struct Membership {
     unreleased: BTreeSet<u32>,
     /// The revocation to be acknowledged.
     revoked: Vec<u32>,
+    is_settled: bool,
 }
 
 impl fmt::Debug for Membership {
@@ -94,7 +95,7 @@ impl Membership {
         let consumer: BaseConsumer<Rebalances> =
             settings.member(group, member).create_with_context(Rebalances::default()).map_err(refused)?;
         consumer.subscribe(&[&topic]).map_err(refused)?;
-        Ok(Membership { consumer, topic, unreleased: BTreeSet::new(), revoked: Vec::new() })
+        Ok(Membership { consumer, topic, unreleased: BTreeSet::new(), revoked: Vec::new(), is_settled: false })
     }
 
     /// Waits so long for changes. To be called at least every 30 s, also while a revocation is being acted on.
@@ -118,6 +119,12 @@ impl Membership {
                 return failure.map_or(Ok(Vec::new()), Err);
             }
         }
+    }
+
+    /// Whether the group has said what is ours, if only that nothing is.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// Says that nothing runs any more for a partition that was revoked. Once this is said of all that were
@@ -146,6 +153,7 @@ impl Membership {
         for rebalance in noted {
             match rebalance {
                 Rebalance::Assign(partitions) => {
+                    self.is_settled = true;
                     let list = self.list(&partitions)?;
                     self.consumer.incremental_assign(&list).map_err(|error| unavailable("take partitions", &error))?;
                     changes.extend(partitions.into_iter().map(Change::Assigned));

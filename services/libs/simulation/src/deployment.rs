@@ -221,7 +221,8 @@ impl Deployment {
             OwnerError::Log(LogError::Lost { .. } | LogError::Damaged { .. } | LogError::Refused { .. })
             | OwnerError::Unreadable { .. }
             | OwnerError::Broken { .. }
-            | OwnerError::OtherLineage { .. } => Err(Stopped(error)),
+            | OwnerError::OtherLineage { .. }
+            | OwnerError::Stopped => Err(Stopped(error)),
         }
     }
 }

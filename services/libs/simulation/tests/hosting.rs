@@ -13,7 +13,9 @@ use tradewind_domain::{
     TenantEntry, Timestamp,
 };
 use tradewind_engine::{Budget, Rules};
-use tradewind_orchestrator::{Counted, Desk, Host, HostError, Pulse, Settings, Standing, Stores, TurnLimits, desk};
+use tradewind_orchestrator::{
+    Counted, Desk, Host, HostError, Owner, Pulse, Settings, Standing, Stores, TurnLimits, desk,
+};
 use tradewind_ports::{
     Batch, Bounds, Clock, EventLog, LogError, NewRecord, ReadLimit, StateStore, StoreError, Topic, TopicPartition,
     Writer,
@@ -324,4 +326,58 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
     let unknown = hosted.desk.timeline(&shop::tenant(2), &customer).unwrap();
     assert_eq!(unknown.references, []);
     hosted.stop().unwrap();
+}
+
+#[test]
+fn a_partition_that_catches_up_can_be_told_to_stop() {
+    let broker = merchants_log();
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let first = host(&broker, 1, false);
+    first.wait_until_caught_up();
+    let many: Vec<NewRecord> = (0..3_000)
+        .map(|number| shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1))
+        .map(|fact| record::event(&fact))
+        .collect();
+    log.append(&Topic::Events.partition(0), many).unwrap();
+    first.wait_until_caught_up();
+    first.stop().unwrap();
+    // Its store is lost, so there is all of it to read, and no time for it.
+    let second = host(&broker, 2, false);
+    second.stop().unwrap();
+}
+
+#[test]
+fn with_memory_full_the_fold_waits_for_the_drain() {
+    let broker = merchants_log();
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let many: Vec<NewRecord> = (0..5_000)
+        .map(|number| shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1))
+        .map(|fact| record::event(&fact))
+        .collect();
+    log.append(&Topic::Events.partition(0), many).unwrap();
+    let mut owner = Owner::recover(
+        Settings {
+            installation: "hosting".into(),
+            partition: 0,
+            build: Name::fixed("hosted"),
+            rules: Arc::new(Rules::shipped()),
+            limits: TurnLimits::default(),
+            budget: Budget { cache_leaves: 100, slice_leaves: 10 },
+            drain_leaves: 200,
+        },
+        Arc::new(log),
+        MemoryStore::new().open(ProcessId(9), &Faults::none()),
+    )
+    .unwrap();
+    let mut most = 0;
+    loop {
+        let turned = owner.turn().unwrap();
+        most = most.max(owner.partition().open_leaves() + owner.partition().committed_leaves());
+        while owner.drain_slice().unwrap() {}
+        if turned.facts == 0 && turned.wakeups == 0 {
+            break;
+        }
+    }
+    // A step changes a handful of leaves at most.
+    assert!((200..220).contains(&most), "{most} changed leaves were in memory at once");
 }

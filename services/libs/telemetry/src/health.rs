@@ -92,6 +92,11 @@ impl State {
 }
 
 impl Part {
+    /// The process has nothing to do with it any more.
+    pub fn leave(&self) {
+        self.health.state().parts.remove(&self.name);
+    }
+
     pub fn ready(&self) {
         let mut state = self.health.state();
         state.parts.insert(self.name.clone(), None);

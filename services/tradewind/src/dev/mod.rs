@@ -3,10 +3,10 @@
 
 mod time;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 use tradewind_connector::Telemetry;
@@ -26,7 +26,7 @@ use crate::ground::Ground;
 use crate::import::{Asked, beside};
 use crate::memory::Shares;
 use crate::parts::actuators::Acting;
-use crate::parts::console::{Console, access_key};
+use crate::parts::console::{ACCESS_KEY, Console, access_key};
 use crate::parts::ingress::Ingress;
 use crate::parts::owners::Owning;
 use crate::parts::worker::Worker;
@@ -37,8 +37,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What each of the two halves of a stop may take: the whole is 10 s.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
-
-const CONSOLE_KEY: &str = "console";
 
 /// `import` is done meanwhile.
 pub(crate) fn run(configuration: &Configuration, import: Option<Asked>) -> Result<(), Failure> {
@@ -56,28 +54,29 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
     ground.must_be_for_development()?;
     let agreed = Agreed::with(&ground.secrets)?;
     merchant::set_up(ground.log.as_ref(), ground.partitions, &agreed, &configuration.sandbox, WallClock.now())?;
-    let ingress = listen("ingress", configuration.ingress.address).await?;
-    let console = listen("console", configuration.console.address).await?;
-    let operations = listen("operations", configuration.operations.address).await?;
-    let at = Addresses {
-        ingress: address(&ingress)?,
-        console: address(&console)?,
-        operations: address(&operations)?,
-        console_key: ground.secrets.drawn(CONSOLE_KEY, |text| text).map_err(Failure::usage)?,
-    };
-
+    let doors = Doors::open(configuration, &ground).await?;
     let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
+    doors.announce(configuration, shares);
+    let served = tokio::spawn(operations::serve(doors.operations, health.clone(), metrics.clone()));
     let (owners, desks) = start_owners(configuration, &ground, shares, &health, &metrics)?;
+
+    // A log that is long is folded first, and that can be broken off.
     let speed = configuration.sandbox.speed.0;
-    let clock = time::stretch(&ground, &owners, &desks, speed).await?;
+    let clock = tokio::select! {
+        biased;
+        () = shutdown.requested() => return stop(owners).await,
+        failure = thread_failed(&owners, &[]) => return Err(failure),
+        clock = time::stretch(&ground, &desks, speed) => clock?,
+    };
     let settings = &configuration.sandbox;
-    let sandbox = play(Played { settings, agreed: &agreed, ingress: at.ingress, clock }).await?;
-    let actuators = start_actuators(configuration, &ground, clock, &sandbox)?;
+    let sandbox = play(Played { settings, agreed: &agreed, ingress: address(&doors.ingress)?, clock }).await?;
+    let actuators = start_actuators(configuration, &ground, clock, &sandbox, &health)?;
     let connector = Ingress {
         ground: &ground,
-        listener: ingress,
+        listener: doors.ingress,
         clock: Arc::new(clock),
         speed,
+        public_address: None,
         desk: sandbox.addresses().desk,
         stop_within: STOP_WITHIN,
         telemetry: Telemetry { health: health.clone(), metrics: metrics.clone(), shutdown: shutdown.clone() },
@@ -85,24 +84,20 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
     .start()?;
     let console = Console {
         ground: &ground,
-        listener: console,
+        listener: doors.console,
         desks: desks.clone(),
         speed,
-        access_key: access_key(&at.console_key)?,
+        access_key: access_key(&doors.console_key)?,
         clock: Arc::new(clock),
-        telemetry: tradewind_console::Telemetry {
-            health: health.clone(),
-            metrics: metrics.clone(),
-            shutdown: shutdown.clone(),
-        },
+        telemetry: tradewind_console::Telemetry { health: health.clone(), metrics, shutdown: shutdown.clone() },
     }
     .start();
-    let served = tokio::spawn(operations::serve(operations, health.clone(), metrics));
-    announce(configuration, shares, &at, &sandbox);
+    say(&format!("  sandbox     http://{}/sandbox/status", sandbox.addresses().status));
+    say("ctrl-c stops it; the same command goes on from there");
     if let Some(asked) = import {
-        let ground = ground.clone();
+        let (ground, shutdown) = (ground.clone(), shutdown.clone());
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = beside(&asked, &ground, &desks) {
+            if let Err(error) = beside(&asked, &ground, &desks, &shutdown) {
                 tracing::error!(%error, "the import failed; run it again, it goes on from there");
             }
         });
@@ -157,10 +152,11 @@ impl Running {
         if tokio::time::timeout(STOP_WITHIN, doors).await.is_err() {
             tracing::warn!("not everything that was under way could be finished; it is taken up at the next start");
         }
-        time::unstretch(ground)?;
-        tokio::time::timeout(STOP_WITHIN, stop(self.owners)).await.unwrap_or_else(|_| {
+        let unstretched = time::unstretch(ground);
+        let stopped = tokio::time::timeout(STOP_WITHIN, stop(self.owners)).await.unwrap_or_else(|_| {
             Err(Failure::stopped("write the checkpoints: it takes too long; the next start reads more of the log"))
-        })
+        });
+        stopped.and(unstretched)
     }
 }
 
@@ -222,8 +218,10 @@ fn start_actuators(
     ground: &Ground,
     clock: Stretched,
     sandbox: &Sandbox,
+    health: &Health,
 ) -> Result<Vec<Worker>, Failure> {
     let acting = Acting {
+        health: health.clone(),
         log: ground.log.clone(),
         vault: ground.vault.clone(),
         secrets: Arc::new(ground.secrets.clone()),
@@ -243,31 +241,42 @@ fn start_actuators(
     Ok(workers)
 }
 
-/// Where we listen, whatever was asked for.
-struct Addresses {
-    ingress: SocketAddr,
-    console: SocketAddr,
-    operations: SocketAddr,
+/// Where we listen, before anything that takes long.
+struct Doors {
+    ingress: TcpListener,
+    console: TcpListener,
+    operations: TcpListener,
     /// Opens what is personal on the console.
     console_key: String,
 }
 
+impl Doors {
+    async fn open(configuration: &Configuration, ground: &Ground) -> Result<Doors, Failure> {
+        Ok(Doors {
+            ingress: listen("ingress", configuration.ingress.address).await?,
+            console: listen("console", configuration.console.address).await?,
+            operations: listen("operations", configuration.operations.address).await?,
+            console_key: ground.secrets.drawn(ACCESS_KEY, |text| text).map_err(Failure::usage)?,
+        })
+    }
+
+    fn announce(&self, configuration: &Configuration, shares: Shares) {
+        let Configuration { directory, sandbox, partitions, memory_mib, .. } = configuration;
+        let at = |listener: &TcpListener| listener.local_addr().map_or_else(|_| "?".into(), |at| at.to_string());
+        say(&format!(
+            "tradewind dev: one merchant and sandbox vendors, {} times as fast as the clock",
+            sandbox.speed.0
+        ));
+        say(&format!("  console     http://{}", at(&self.console)));
+        say(&format!("  with names  http://{}/?key={}", at(&self.console), self.console_key));
+        say(&format!("  webhooks    http://{}", at(&self.ingress)));
+        say(&format!("  operations  http://{}/readyz and /metrics", at(&self.operations)));
+        say(&format!("  directory   {} (partitions: {})", directory.display(), partitions.0));
+        say(&format!("  memory      {} MiB; {shares}", memory_mib.0));
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "it is what the command prints")]
-fn announce(configuration: &Configuration, shares: Shares, at: &Addresses, sandbox: &Sandbox) {
-    let Configuration { directory, sandbox: played, partitions, memory_mib, .. } = configuration;
-    println!("tradewind dev: one merchant and sandbox vendors, {} times as fast as the clock", played.speed.0);
-    println!("  console     http://{}", at.console);
-    println!("  with names  http://{}/?key={}", at.console, at.console_key);
-    println!("  webhooks    http://{}", at.ingress);
-    println!("  operations  http://{}/readyz and /metrics", at.operations);
-    println!("  sandbox     http://{}/sandbox/status", sandbox.addresses().status);
-    println!("  directory   {} (partitions: {})", directory.display(), partitions.0);
-    println!(
-        "  memory      {} MiB; for each partition {} MiB for its store, {} changed and {} cached leaves",
-        memory_mib.0,
-        shares.store_bytes >> 20,
-        shares.dirty_leaves,
-        shares.cache_leaves
-    );
-    println!("ctrl-c stops it; the same command goes on from there");
+fn say(line: &str) {
+    println!("{line}");
 }

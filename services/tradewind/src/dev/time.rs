@@ -11,24 +11,15 @@ use tradewind_wire::record::{self, NewFact};
 use crate::clock::{Stretched, WallClock};
 use crate::failure::Failure;
 use crate::ground::Ground;
-use crate::parts::worker::Worker;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// From now on the log's time runs `speed` times as fast. Returns the clock that
 /// shows it, once the first partition's owner has folded the fact that says so.
-pub(super) async fn stretch(
-    ground: &Ground,
-    owners: &[Worker],
-    desks: &[Desk],
-    speed: u32,
-) -> Result<Stretched, Failure> {
+pub(super) async fn stretch(ground: &Ground, desks: &[Desk], speed: u32) -> Result<Stretched, Failure> {
     let offsets = adjust(ground, speed)?;
-    let (owner, desk, offset) = (&owners[0], &desks[0], offsets[0]);
+    let (desk, offset) = (&desks[0], offsets[0]);
     loop {
-        if owner.is_finished() {
-            return Err(Failure::stopped(format!("recover {}: see the log lines above", owner.name())));
-        }
         let desk = desk.clone();
         let standing = tokio::task::spawn_blocking(move || desk.standing()).await.map_err(Failure::stopped)?;
         if let Ok(Standing { as_of, at, log_time, .. }) = standing

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tradewind_actuator::{Actuator, Clocks, HttpCalls, Ports, Remedy, Secrets, Settings};
 use tradewind_egress::Client;
+use tradewind_orchestrator::Pulse;
 use tradewind_ports::{EventLog, KeyVault};
+use tradewind_telemetry::{Health, Part};
 
 use crate::parts::worker::{Ended, Worker};
 
@@ -24,18 +26,24 @@ pub(crate) struct Acting {
     pub(crate) clocks: Arc<dyn Clocks>,
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
+    pub(crate) health: Health,
 }
 
 impl Acting {
     pub(crate) fn start(&self, settings: Settings) -> std::io::Result<Worker> {
         let acting = self.clone();
         let name = format!("{}-{}", settings.vendor, settings.partition);
-        Worker::start(name, None, move |stop| acting.run(&settings, stop))
+        let (pulse, part) = (Pulse::new(), self.health.part(name.clone()));
+        Worker::start(name, Some(pulse.clone()), move |stop| {
+            let ended = acting.run(&settings, stop, &pulse, &part);
+            part.leave();
+            ended
+        })
     }
 
     /// Carries commands out until it is told to stop. An error is one that nobody
     /// who tries again gets past.
-    fn run(&self, settings: &Settings, stop: &AtomicBool) -> Result<(), Ended> {
+    fn run(&self, settings: &Settings, stop: &AtomicBool, pulse: &Pulse, part: &Part) -> Result<(), Ended> {
         while !stop.load(Ordering::Relaxed) {
             let ports = Ports {
                 log: self.log.clone(),
@@ -44,11 +52,19 @@ impl Acting {
                 clocks: self.clocks.clone(),
                 calls: Box::new(HttpCalls::new(self.client.clone(), self.runtime.clone())),
             };
-            let ended = Actuator::recover(settings.clone(), ports).and_then(|mut actuator| actuator.run(stop));
+            pulse.beat();
+            part.waits_for("recovering");
+            let ended = Actuator::recover(settings.clone(), ports).and_then(|mut actuator| {
+                part.ready();
+                actuator.run(stop, &|| pulse.beat())
+            });
             let Err(error) = ended else { return Ok(()) };
             let (vendor, partition) = (&settings.vendor, settings.partition);
             match error.remedy() {
-                Remedy::Recover => tracing::warn!(%vendor, partition, %error, "recovering"),
+                Remedy::Recover => {
+                    part.waits_for(error.to_string());
+                    tracing::warn!(%vendor, partition, %error, "recovering");
+                }
                 Remedy::GiveUp => return Err(Ended::Fenced),
                 Remedy::Stop => {
                     tracing::error!(%vendor, partition, %error, "the actuator stops");

@@ -17,6 +17,9 @@ use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::parts::directory::Directory;
 
+/// The secret that opens what is personal.
+pub(crate) const ACCESS_KEY: &str = "console";
+
 pub(crate) struct Console<'a> {
     pub(crate) ground: &'a Ground,
     pub(crate) listener: TcpListener,

@@ -15,17 +15,42 @@ use crate::parts::worker::{Ended, Worker};
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// A partition that another process had, and that is ours all the same by then,
-/// is taken up again.
-const FENCED_PAUSE: Duration = Duration::from_secs(5);
+/// is taken up again. It is longer than a session: had the group given the
+/// partition away, this process would have been told.
+const FENCED_PAUSE: Duration = Duration::from_secs(20);
 
 /// Of the 10 s that a stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// The membership, as far as it is needed here.
+pub(crate) trait Group {
+    fn poll(&mut self, timeout: Duration) -> Result<Vec<Change>, LogError>;
+    fn release(&mut self, partition: u32) -> Result<(), LogError>;
+    /// Whether the group has said what is ours, if only that nothing is.
+    fn is_settled(&self) -> bool;
+}
+
+impl Group for Membership {
+    fn poll(&mut self, timeout: Duration) -> Result<Vec<Change>, LogError> {
+        Membership::poll(self, timeout)
+    }
+
+    fn release(&mut self, partition: u32) -> Result<(), LogError> {
+        Membership::release(self, partition)
+    }
+
+    fn is_settled(&self) -> bool {
+        Membership::is_settled(self)
+    }
+}
 
 /// The workers of one membership, by partition.
 struct Workers<'a> {
     running: BTreeMap<u32, Worker>,
     /// Told to stop, since the partition was revoked.
     leaving: BTreeMap<u32, Worker>,
+    /// Revoked when nobody worked for it any more.
+    idle: Vec<u32>,
     /// Ours by the membership, and fenced: when to try again.
     fenced: BTreeMap<u32, Instant>,
     start: &'a dyn Fn(u32) -> io::Result<Worker>,
@@ -34,17 +59,30 @@ struct Workers<'a> {
 /// Works for the partitions of a membership until it is told to stop. The
 /// membership is heard only while every worker comes round: one that hangs ends
 /// the process, and with it every claim to its partitions.
-pub(crate) fn own(
-    mut membership: Membership,
+pub(crate) fn own<G: Group>(
+    mut group: G,
     start: &dyn Fn(u32) -> io::Result<Worker>,
     part: &Part,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     part.waits_for("the group of owners");
-    let mut workers = Workers { running: BTreeMap::new(), leaving: BTreeMap::new(), fenced: BTreeMap::new(), start };
+    let mut workers = Workers {
+        running: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        idle: Vec::new(),
+        fenced: BTreeMap::new(),
+        start,
+    };
+    let mut trouble = String::new();
     while !shutdown.is_requested() {
+        if let Some(name) = workers.hanging() {
+            // Leaving the group in good order would acknowledge a revocation whose
+            // thread still lives.
+            std::mem::forget(group);
+            return Err(Failure::stopped(format!("keep {name} alive: it hangs")));
+        }
         workers.check()?;
-        match membership.poll(POLL_EVERY) {
+        match group.poll(POLL_EVERY) {
             Ok(changes) => {
                 for change in changes {
                     tracing::info!(?change, "membership");
@@ -52,17 +90,27 @@ pub(crate) fn own(
                         Change::Assigned(partition) => workers.begin(partition)?,
                         Change::Revoked(partition) => workers.revoke(partition),
                     }
+                }
+                if group.is_settled() {
                     part.ready();
+                    trouble.clear();
                 }
             }
             Err(LogError::Fenced) => {
                 return Err(Failure::stopped("stay in the group: another process has the same member name"));
             }
-            // What it says is healed by polling on.
-            Err(error) => tracing::debug!(%error, "membership"),
+            // What it says is healed by polling on, or by a person who reads it.
+            Err(error) => {
+                let said = error.to_string();
+                if said != trouble {
+                    tracing::warn!(%error, "the group of owners");
+                    part.waits_for(said.clone());
+                    trouble = said;
+                }
+            }
         }
         for partition in workers.left()? {
-            membership.release(partition).map_err(Failure::unavailable)?;
+            group.release(partition).map_err(Failure::unavailable)?;
         }
     }
     workers.stop()
@@ -71,24 +119,26 @@ pub(crate) fn own(
 impl Workers<'_> {
     fn begin(&mut self, partition: u32) -> Result<(), Failure> {
         let worker = (self.start)(partition).map_err(Failure::unavailable)?;
-        self.running.insert(partition, worker);
+        let former = self.running.insert(partition, worker);
+        assert!(former.is_none(), "expected nobody to work for partition {partition} when it is assigned");
         Ok(())
     }
 
     fn revoke(&mut self, partition: u32) {
         self.fenced.remove(&partition);
-        if let Some(worker) = self.running.remove(&partition) {
-            worker.stop();
-            self.leaving.insert(partition, worker);
-        } else {
-            self.leaving.remove(&partition);
+        match self.running.remove(&partition) {
+            Some(worker) => {
+                worker.stop();
+                self.leaving.insert(partition, worker);
+            }
+            None => self.idle.push(partition),
         }
     }
 
     /// The partitions whose workers have ended since they were revoked.
     fn left(&mut self) -> Result<Vec<u32>, Failure> {
         let ended: Vec<(u32, Worker)> = self.leaving.extract_if(.., |_, worker| worker.is_finished()).collect();
-        let mut left = Vec::new();
+        let mut left = std::mem::take(&mut self.idle);
         for (partition, worker) in ended {
             match worker.join() {
                 Ok(()) | Err(Ended::Fenced) => left.push(partition),
@@ -98,10 +148,12 @@ impl Workers<'_> {
         Ok(left)
     }
 
+    fn hanging(&self) -> Option<String> {
+        let mut workers = self.running.values().chain(self.leaving.values());
+        workers.find(|worker| worker.hangs()).map(|worker| worker.name().to_owned())
+    }
+
     fn check(&mut self) -> Result<(), Failure> {
-        if let Some(worker) = self.running.values().chain(self.leaving.values()).find(|worker| worker.hangs()) {
-            return Err(Failure::stopped(format!("keep {} alive: it hangs", worker.name())));
-        }
         let ended: Vec<(u32, Worker)> = self.running.extract_if(.., |_, worker| worker.is_finished()).collect();
         for (partition, worker) in ended {
             match worker.join() {
@@ -135,5 +187,181 @@ impl Workers<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    use tradewind_orchestrator::Pulse;
+    use tradewind_telemetry::Health;
+
+    use super::*;
+
+    type Heard = Result<Vec<Change>, LogError>;
+
+    /// A group that says what a test wants said.
+    #[derive(Clone, Default)]
+    struct Script {
+        said: Arc<Mutex<VecDeque<Heard>>>,
+        released: Arc<Mutex<Vec<u32>>>,
+    }
+
+    impl Script {
+        fn say(&self, heard: Heard) {
+            self.said.lock().unwrap().push_back(heard);
+        }
+
+        fn released(&self) -> Vec<u32> {
+            self.released.lock().unwrap().clone()
+        }
+    }
+
+    impl Group for Script {
+        fn poll(&mut self, _: Duration) -> Heard {
+            thread::sleep(Duration::from_millis(1));
+            self.said.lock().unwrap().pop_front().unwrap_or(Ok(Vec::new()))
+        }
+
+        fn release(&mut self, partition: u32) -> Result<(), LogError> {
+            self.released.lock().unwrap().push(partition);
+            Ok(())
+        }
+
+        fn is_settled(&self) -> bool {
+            true
+        }
+    }
+
+    /// What one worker of a test does, and what became of it.
+    #[derive(Clone, Default)]
+    struct Fate {
+        starts: Arc<Mutex<Vec<u32>>>,
+        stopped: Arc<AtomicBool>,
+        /// It may end, once it was told to.
+        may_end: Arc<AtomicBool>,
+        is_fenced: Arc<AtomicBool>,
+        is_mute: Arc<AtomicBool>,
+    }
+
+    impl Fate {
+        fn start(&self, partition: u32) -> io::Result<Worker> {
+            self.starts.lock().unwrap().push(partition);
+            let (fate, pulse) = (self.clone(), Pulse::new());
+            Worker::start(format!("owner-{partition}"), Some(pulse.clone()), move |stop| {
+                loop {
+                    if !fate.is_mute.load(Ordering::Relaxed) {
+                        pulse.beat();
+                    }
+                    if fate.is_fenced.load(Ordering::Relaxed) {
+                        return Err(Ended::Fenced);
+                    }
+                    if stop.load(Ordering::Relaxed) && fate.may_end.load(Ordering::Relaxed) {
+                        fate.stopped.store(true, Ordering::Relaxed);
+                        return Ok(());
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            })
+        }
+    }
+
+    struct Owned {
+        script: Script,
+        fate: Fate,
+        health: Health,
+        shutdown: Shutdown,
+        thread: thread::JoinHandle<Result<(), Failure>>,
+    }
+
+    fn owned() -> Owned {
+        let (script, fate, health, shutdown) = (Script::default(), Fate::default(), Health::new(), Shutdown::new());
+        fate.may_end.store(true, Ordering::Relaxed);
+        let thread = thread::spawn({
+            let (script, fate, part, shutdown) = (script.clone(), fate.clone(), health.part("group"), shutdown.clone());
+            move || own(script, &|partition| fate.start(partition), &part, &shutdown)
+        });
+        Owned { script, fate, health, shutdown, thread }
+    }
+
+    fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_revocation_is_acknowledged_when_the_worker_has_stopped_and_not_before() {
+        let owned = owned();
+        owned.fate.may_end.store(false, Ordering::Relaxed);
+        owned.script.say(Ok(vec![Change::Assigned(3)]));
+        wait_until("it works", || *owned.fate.starts.lock().unwrap() == [3]);
+        owned.script.say(Ok(vec![Change::Revoked(3)]));
+        // The answers to these come behind the one to the revocation.
+        for _ in 0..20 {
+            owned.script.say(Ok(Vec::new()));
+        }
+        wait_until("the group was polled on", || owned.script.said.lock().unwrap().is_empty());
+        assert_eq!(owned.script.released(), [0; 0]);
+        owned.fate.may_end.store(true, Ordering::Relaxed);
+        wait_until("it is released", || owned.script.released() == [3]);
+        assert!(owned.fate.stopped.load(Ordering::Relaxed));
+        owned.shutdown.request();
+        owned.thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_partition_that_was_fenced_before_it_was_revoked_is_released_too() {
+        let owned = owned();
+        owned.script.say(Ok(vec![Change::Assigned(3)]));
+        wait_until("it works", || !owned.fate.starts.lock().unwrap().is_empty());
+        owned.fate.is_fenced.store(true, Ordering::Relaxed);
+        for _ in 0..50 {
+            owned.script.say(Ok(Vec::new()));
+        }
+        owned.script.say(Ok(vec![Change::Revoked(3)]));
+        wait_until("it is released", || owned.script.released() == [3]);
+        assert_eq!(*owned.fate.starts.lock().unwrap(), [3], "it is not taken up again");
+        owned.shutdown.request();
+        owned.thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_process_without_partitions_is_ready_and_one_in_trouble_is_not() {
+        let owned = owned();
+        wait_until("it is ready", || owned.health.is_ready());
+        owned.script.say(Err(LogError::Unavailable { reason: "no broker".into() }));
+        owned.script.say(Err(LogError::Unavailable { reason: "no broker".into() }));
+        wait_until("both were heard", || owned.script.said.lock().unwrap().is_empty());
+        wait_until("it is ready again", || owned.health.is_ready());
+        owned.script.say(Err(LogError::Fenced));
+        let Err(failure) = owned.thread.join().unwrap() else { panic!("expected it to end") };
+        assert!(failure.reason.contains("same member name"), "{failure}");
+    }
+
+    #[test]
+    fn a_worker_that_hangs_ends_all_of_it() {
+        let (fate, mut workers) = (Fate::default(), BTreeMap::new());
+        fate.is_mute.store(true, Ordering::Relaxed);
+        fate.may_end.store(true, Ordering::Relaxed);
+        workers.insert(0, fate.start(0).unwrap().that_hangs_after(Duration::from_millis(5)));
+        let start = |_| unreachable!("nothing is assigned");
+        let workers = Workers {
+            running: workers,
+            leaving: BTreeMap::new(),
+            idle: Vec::new(),
+            fenced: BTreeMap::new(),
+            start: &start,
+        };
+        wait_until("it is seen", || workers.hanging().as_deref() == Some("owner-0"));
+        fate.is_mute.store(false, Ordering::Relaxed);
+        wait_until("it is alive again", || workers.hanging().is_none());
+        workers.stop().unwrap();
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     name: String,
     stop: Arc<AtomicBool>,
     pulse: Option<Pulse>,
+    silence_max: Duration,
     thread: JoinHandle<Result<(), Ended>>,
 }
 
@@ -47,7 +48,7 @@ impl Worker {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = stop.clone();
         let thread = thread::Builder::new().name(name.clone()).spawn(move || work(&asked))?;
-        Ok(Worker { name, stop, pulse, thread })
+        Ok(Worker { name, stop, pulse, silence_max: SILENCE_MAX, thread })
     }
 
     /// Asks it to stop; [`Worker::join`] waits until it has.
@@ -61,11 +62,13 @@ impl Worker {
 
     /// It has not come round for too long.
     pub(crate) fn hangs(&self) -> bool {
-        self.is_silent_for(SILENCE_MAX)
+        self.pulse.as_ref().is_some_and(|pulse| pulse.silent_for() > self.silence_max)
     }
 
-    fn is_silent_for(&self, silence: Duration) -> bool {
-        self.pulse.as_ref().is_some_and(|pulse| pulse.silent_for() > silence)
+    /// For tests, which have less time.
+    #[cfg(test)]
+    pub(crate) fn that_hangs_after(self, silence_max: Duration) -> Worker {
+        Worker { silence_max, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -82,28 +85,10 @@ impl Worker {
 mod tests {
     use super::*;
 
-    fn wait_to_be_stopped(stop: &AtomicBool) -> Result<(), Ended> {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_worker_whose_pulse_has_stopped_hangs() {
-        let worker = Worker::start("owner-0".into(), Some(Pulse::new()), wait_to_be_stopped).unwrap();
-        assert!(!worker.hangs());
-        while !worker.is_silent_for(Duration::from_millis(5)) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        worker.stop();
-        assert_eq!(worker.join(), Ok(()));
-    }
-
     #[test]
     fn a_worker_that_panics_says_so_when_it_is_joined() {
         let worker = Worker::start("owner-0".into(), None, |_| panic!("as the test wants")).unwrap();
-        assert!(!worker.is_silent_for(Duration::ZERO), "without a pulse nothing can be said");
+        assert!(!worker.hangs(), "without a pulse nothing can be said");
         assert!(matches!(worker.join(), Err(Ended::Stopped(reason)) if reason.contains("owner-0")));
     }
 }

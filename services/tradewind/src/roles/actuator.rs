@@ -25,6 +25,7 @@ pub(crate) fn actuator(configuration: &Configuration) -> Result<(), Failure> {
             clocks: Arc::new(SystemClocks),
             client: client(&role.ground)?,
             runtime: Handle::current(),
+            health: role.health.clone(),
         };
         let mut vendors = JoinSet::new();
         for integration in ROSTER.iter().filter(|integration| integration.outbound.is_some()) {

@@ -29,6 +29,7 @@ pub(crate) fn connector(configuration: &Configuration) -> Result<(), Failure> {
             listener,
             clock: Arc::new(WallClock),
             speed: 1,
+            public_address: configuration.ingress.public_address.clone(),
             desk,
             stop_within: STOP_WITHIN,
             telemetry: Telemetry { health, metrics, shutdown },

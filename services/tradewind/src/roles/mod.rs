@@ -2,11 +2,13 @@
 
 mod actuator;
 mod connector;
+mod console;
 mod orchestrator;
 mod sandbox;
 
 pub(crate) use actuator::actuator;
 pub(crate) use connector::connector;
+pub(crate) use console::console;
 pub(crate) use orchestrator::orchestrator;
 pub(crate) use sandbox::sandbox;
 
@@ -20,6 +22,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::kafka::Cluster;
+use crate::memory::Shares;
 use crate::parts::{address, listen};
 
 /// What every role has.
@@ -49,17 +52,31 @@ fn run<F: Future<Output = Result<(), Failure>>>(
         let served = tokio::spawn(operations::serve(listener, health.clone(), metrics.clone()));
         let part = health.part("cluster");
         part.waits_for("the Kafka cluster");
-        let asked = configuration.clone();
+        let (asked, heard) = (configuration.clone(), health.clone());
         let prepared = tokio::task::spawn_blocking(move || {
             let cluster = Cluster::prepare(&asked)?;
-            let ground = cluster.ground(&asked)?;
+            let ground = cluster.ground(&asked, &heard)?;
             Ok::<_, Failure>((cluster, ground))
         });
-        let (cluster, ground) = prepared.await.map_err(Failure::stopped)??;
+        // A cluster that does not answer can be waited for no longer than asked.
+        let (cluster, ground) = tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            prepared = prepared => prepared.map_err(Failure::stopped)??,
+        };
         part.ready();
+        let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
+        announce(&format!("  memory      {} MiB; {shares}", configuration.memory_mib.0));
         let role =
             Role { configuration: configuration.clone(), cluster, ground, health: health.clone(), metrics, shutdown };
+        let stopping = tokio::spawn({
+            let (health, shutdown) = (health.clone(), role.shutdown.clone());
+            async move {
+                shutdown.requested().await;
+                health.stop();
+            }
+        });
         let ended = serve(role).await;
+        stopping.abort();
         health.stop();
         served.abort();
         ended

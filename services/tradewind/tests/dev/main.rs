@@ -94,12 +94,29 @@ fn the_console_shows_what_happens_and_opens_nothing_without_the_key() {
 #[test]
 fn what_a_probe_asks_is_answered_from_the_start() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
-    assert_eq!(dev.get("operations", "/livez").0, 200);
+    let dev = Dev::start_until(directory.path(), "directory");
+    dev.wait_for("operations", "/livez", |body| body.contains("alive").then_some(()));
     dev.wait_for("operations", "/readyz", |body| body.contains("connector: ready").then_some(()));
     let facts = |body: &str| body.lines().any(|line| line.starts_with("orchestrator_facts_total{} ")).then_some(());
     dev.wait_for("operations", "/metrics", facts);
     assert_eq!(dev.get("webhooks", "/v1/in/nobody").0, 405, "only deliveries are taken in");
+}
+
+#[test]
+fn a_start_that_is_still_folding_can_be_stopped() {
+    let directory = tempdir().unwrap();
+    let orders: String = (1..=20_000).map(|customer| format!("{customer:05} 19970101  1   11.77\n")).collect();
+    std::fs::write(directory.path().join("orders.txt"), orders).unwrap();
+    let mut command = tradewind(directory.path(), CONFIGURATION);
+    command.arg("import").arg(directory.path().join("orders.txt"));
+    let (code, said) = ended(command);
+    assert_eq!(code, 0, "{said}");
+    std::fs::remove_dir_all(directory.path().join("installation/state")).unwrap();
+    assert_eq!(Dev::start_until(directory.path(), "operations").terminate(), Some(0));
+    // Nothing is lost by that.
+    let dev = Dev::start(directory.path());
+    dev.wait_for("operations", "/readyz", |body| body.contains("partition 0: ready").then_some(()));
+    assert_eq!(dev.terminate(), Some(0));
 }
 
 #[test]

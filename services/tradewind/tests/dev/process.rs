@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nothing that is waited for takes longer, or the test has failed.
@@ -41,18 +41,25 @@ pub(crate) struct Dev {
     child: Child,
     /// The lines that it printed at its start.
     pub(crate) announced: String,
+    /// Kept open, since it goes on printing.
+    _lines: BufReader<ChildStdout>,
 }
 
 impl Dev {
     pub(crate) fn start(directory: &Path) -> Dev {
+        Dev::start_until(directory, "ctrl-c")
+    }
+
+    /// Returns as soon as it has printed this word.
+    pub(crate) fn start_until(directory: &Path, word: &str) -> Dev {
         let mut command = tradewind(directory, CONFIGURATION);
         let mut child = command.arg("dev").stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut announced = String::new();
-        while !announced.contains("ctrl-c") {
+        while !announced.contains(word) {
             assert!(lines.read_line(&mut announced).unwrap() > 0, "it ended early, having said {announced}");
         }
-        Dev { child, announced }
+        Dev { child, announced, _lines: lines }
     }
 
     /// The address in the line that begins with this word.
