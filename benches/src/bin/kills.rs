@@ -294,13 +294,18 @@ impl Run {
         false
     }
 
-    fn stop(&mut self) {
-        for process in self.orchestrators.iter_mut().chain([&mut self.connector, &mut self.actuator, &mut self.sandbox])
-        {
-            if process.terminate() != Some(0) {
-                println!("  {} did not end in good order", process.name());
+    /// True if all of them ended in good order.
+    fn stop(&mut self) -> bool {
+        let others = [&mut self.connector, &mut self.actuator, &mut self.sandbox];
+        let mut is_well = true;
+        for process in self.orchestrators.iter_mut().chain(&mut self.fourth).chain(others) {
+            let code = process.terminate();
+            if code != Some(0) {
+                println!("  {} did not end in good order but with {code:?}", process.name());
+                is_well = false;
             }
         }
+        is_well
     }
 }
 
