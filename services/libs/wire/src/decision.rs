@@ -57,18 +57,20 @@ pub fn record(decision: &Decision, position: Position, lineage: Lineage) -> Enco
     EncodedDecision { record: NewRecord { key, headers, value: Some(value.encode_to_vec()) }, commands }
 }
 
-/// The record of a commit point. It belongs to the partition, so to no tenant.
+/// The record of a commit point of a partition. It belongs to no tenant. All
+/// partitions have one lineage, so the id names the partition beside it.
 #[must_use]
-pub fn turn_record(turn: &TurnCommitted) -> NewRecord {
-    let id = format_args!("{}/{}", turn.lineage, turn.to);
+pub fn turn_record(partition: u32, turn: &TurnCommitted) -> NewRecord {
+    let id = format_args!("{}/{partition}/{}", turn.lineage, turn.to);
     let headers = of_partition(id, "tradewind.turn.committed.v1", Some(turn.watermark), turn.lineage);
     partition_record(headers, proto::decision_record::Body::TurnCommitted(turn.to_proto()))
 }
 
 /// The record that opens `tradewind.decisions` of a partition.
 #[must_use]
-pub fn lineage_record(opened: &LineageOpened) -> NewRecord {
-    let headers = of_partition(format_args!("{}", opened.lineage), "tradewind.lineage.opened.v1", None, opened.lineage);
+pub fn lineage_record(partition: u32, opened: &LineageOpened) -> NewRecord {
+    let id = format_args!("{}/{partition}", opened.lineage);
+    let headers = of_partition(id, "tradewind.lineage.opened.v1", None, opened.lineage);
     partition_record(headers, proto::decision_record::Body::Lineage(opened.to_proto()))
 }
 

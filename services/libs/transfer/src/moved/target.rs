@@ -221,13 +221,13 @@ impl<'a> Partition<'a> {
         };
         self.writer.begin()?;
         if !self.has_decisions {
-            self.writer.send(&self.decisions, decision::lineage_record(&self.opened))?;
+            self.writer.send(&self.decisions, decision::lineage_record(self.decisions.partition, &self.opened))?;
         }
         for decision in decisions {
             self.writer.send(&self.decisions, decision)?;
         }
         self.writer.acknowledge()?;
-        self.writer.send(&self.decisions, decision::turn_record(&turn))?;
+        self.writer.send(&self.decisions, decision::turn_record(self.decisions.partition, &turn))?;
         self.writer.acknowledge()?;
         self.writer.commit()?;
         self.has_decisions = true;

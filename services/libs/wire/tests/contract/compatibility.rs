@@ -18,7 +18,7 @@ fn fields_of_a_newer_release_are_passed_over() {
     let newer = [golden("fact.cart_updated"), UNKNOWN.to_vec()].concat();
     assert_eq!(fact::decode(&newer), Ok(samples::cart_updated()));
     let newer = [golden("decision.turn_committed"), UNKNOWN.to_vec()].concat();
-    let record = Record { value: Some(newer), ..stored(&decision::turn_record(&samples::turn())) };
+    let record = Record { value: Some(newer), ..stored(&decision::turn_record(3, &samples::turn())) };
     assert!(decision::decode(&record).is_ok());
 }
 
@@ -99,7 +99,7 @@ fn an_eligible_arm_with_a_rule_is_an_error() {
         &mut body(&mut decoded, "decision").get_field_by_name_mut("choices").unwrap().as_list_mut().unwrap()[0];
     let arms = choice.as_message_mut().unwrap().get_field_by_name_mut("alternatives").unwrap().as_list_mut().unwrap();
     arms[1].as_message_mut().unwrap().set_field_by_name("eligible", Value::Bool(true));
-    let record = Record { value: Some(decoded.encode_to_vec()), ..stored(&decision::turn_record(&samples::turn())) };
+    let record = Record { value: Some(decoded.encode_to_vec()), ..stored(&decision::turn_record(3, &samples::turn())) };
     assert_eq!(
         decision::decode(&record).unwrap_err().to_string(),
         "read decision: expected no rule on an eligible arm in decision.choices[0].alternatives[1].rule, \

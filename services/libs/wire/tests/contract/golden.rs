@@ -116,8 +116,8 @@ fn encoded(sample: &Sample) -> Vec<u8> {
             DecisionRecord::Decision(decision) => {
                 decision::record(decision, Position::fold(1), samples::lineage_id()).record
             }
-            DecisionRecord::TurnCommitted(turn) => decision::turn_record(turn),
-            DecisionRecord::Lineage(opened) => decision::lineage_record(opened),
+            DecisionRecord::TurnCommitted(turn) => decision::turn_record(0, turn),
+            DecisionRecord::Lineage(opened) => decision::lineage_record(0, opened),
         }),
         Sample::Ledger(entry) => value(ledger::record(entry)),
         Sample::Directory(entry) => value(directory::record(entry)),

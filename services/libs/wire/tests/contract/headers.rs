@@ -142,7 +142,7 @@ fn a_decision_and_its_command_say_where_they_were_taken() {
 fn records_of_the_partition_belong_to_no_tenant() {
     let expected = [
         ("ce_specversion", "1.0"),
-        ("ce_id", "6c696e65-6167-652d-3030-303030303031/20.3"),
+        ("ce_id", "6c696e65-6167-652d-3030-303030303031/3/20.3"),
         ("ce_source", "//tradewind/"),
         ("ce_type", "tradewind.turn.committed.v1"),
         ("ce_time", "2023-11-14T23:13:20.000Z"),
@@ -150,17 +150,17 @@ fn records_of_the_partition_belong_to_no_tenant() {
         ("tw-min-reader", "1"),
         ("tw-lineage", "6c696e65-6167-652d-3030-303030303031"),
     ];
-    check(&decision::turn_record(&samples::turn()), "", &expected);
+    check(&decision::turn_record(3, &samples::turn()), "", &expected);
     let expected = [
         ("ce_specversion", "1.0"),
-        ("ce_id", "6c696e65-6167-652d-3030-303030303031"),
+        ("ce_id", "6c696e65-6167-652d-3030-303030303031/3"),
         ("ce_source", "//tradewind/"),
         ("ce_type", "tradewind.lineage.opened.v1"),
         ("content-type", "application/protobuf"),
         ("tw-min-reader", "1"),
         ("tw-lineage", "6c696e65-6167-652d-3030-303030303031"),
     ];
-    check(&decision::lineage_record(&samples::lineage(LineageKind::Dev)), "", &expected);
+    check(&decision::lineage_record(3, &samples::lineage(LineageKind::Dev)), "", &expected);
 }
 
 /// Their keys are held by the tests of `domain`; here it is that they are used.
