@@ -67,7 +67,7 @@ pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Res
     let new = record::NewFact {
         tenant: command.tenant.clone(),
         id,
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: fact.occurred_at,
         recorded_at: None,

@@ -85,7 +85,7 @@ fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
     NewFact {
         tenant: command.tenant.clone(),
         id: FactId::of_outcome(command.id, 1, state),
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: at,
         recorded_at: None,

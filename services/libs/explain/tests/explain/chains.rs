@@ -112,6 +112,7 @@ fn the_text_of_a_chain_says_what_who_why_and_what_happened() {
         "  ← decided with this record",
         "  2026-05-2",
         "succeeded: the vendor has done it",
+        ", klaviyo demo.example.com, offset ",
     ] {
         assert!(text.contains(expected), "{expected:?} in\n{text}");
     }

@@ -147,7 +147,7 @@ pub(crate) fn succeeded(command: &Command, at: Timestamp) -> NewFact {
     NewFact {
         tenant: command.tenant.clone(),
         id: FactId::of_outcome(command.id, 1, OutcomeState::Succeeded),
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: at,
         recorded_at: None,
