@@ -170,7 +170,7 @@ pub(crate) fn tenant(key: &[u8]) -> Result<Tenant, DecodeError> {
     std::str::from_utf8(key).ok().and_then(|name| Tenant::read(name).ok()).ok_or_else(|| DecodeError::Field {
         message: "record",
         path: "key".into(),
-        expected: "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, or nothing for the system",
+        expected: "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, not a dash alone, or nothing for the system",
         got: quoted(&String::from_utf8_lossy(key)),
     })
 }

@@ -87,7 +87,7 @@ fn what_is_not_known_has_no_header() {
     let expected = [
         ("ce_specversion", "1.0"),
         ("ce_id", "66616374-2d69-642d-3030-303030303031"),
-        ("ce_source", "//tradewind/"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.tick.v1"),
         ("ce_time", "2023-11-14T22:13:20.123Z"),
         ("content-type", "application/protobuf"),
@@ -143,7 +143,7 @@ fn records_of_the_partition_belong_to_no_tenant() {
     let expected = [
         ("ce_specversion", "1.0"),
         ("ce_id", "6c696e65-6167-652d-3030-303030303031/3/20.3"),
-        ("ce_source", "//tradewind/"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.turn.committed.v1"),
         ("ce_time", "2023-11-14T23:13:20.000Z"),
         ("content-type", "application/protobuf"),
@@ -154,7 +154,7 @@ fn records_of_the_partition_belong_to_no_tenant() {
     let expected = [
         ("ce_specversion", "1.0"),
         ("ce_id", "6c696e65-6167-652d-3030-303030303031/3"),
-        ("ce_source", "//tradewind/"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.lineage.opened.v1"),
         ("content-type", "application/protobuf"),
         ("tw-min-reader", "1"),
