@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{
-    Arrival, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
+    Arrival, Cause, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
     Timestamp, derive, key_owner_digest,
 };
 use tradewind_ports::{KeyVault, SealingKey, VaultError};
@@ -125,7 +125,7 @@ impl Received {
             recorded_at: None,
             placement: *placement,
             translation: inbound.translation,
-            caused_by: caused_by.map(|command| *command.as_bytes()),
+            caused_by: caused_by.map(Cause::Command),
             raw: None,
             fact,
         })

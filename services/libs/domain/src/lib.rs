@@ -38,7 +38,7 @@ pub use decision::{
 pub use delivery::{DeadLetter, Header, RawDelivery};
 pub use directory::{ConnectionEntry, DefinitionStored, DirectoryEntry, DirectoryValue, OwnerEntry, TenantEntry};
 pub use entity::{EntityId, EntityKey, EntityKind, IdentifierHash, NORMALISATION_VERSION, Pepper};
-pub use envelope::{Arrival, Envelope, Source};
+pub use envelope::{Arrival, Cause, Envelope, Source};
 pub use fact::{
     Body, CartAbandoned, CartUpdated, CheckoutDeleted, CheckoutUpdated, Direction, Fact, Line, OrderCancelled,
     OrderPlaced, TicketChange, TicketMessaged, TicketStatus, TicketUpdated,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tradewind_domain::{
-    Arrival, Body, Command, CommandId, Fact, FactId, Name, Outcome, OutcomeState, Source, Timestamp,
+    Arrival, Body, Cause, Command, CommandId, Fact, FactId, Name, Outcome, OutcomeState, Source, Timestamp,
 };
 use tradewind_wire::record::NewFact;
 
@@ -91,7 +91,7 @@ fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
         recorded_at: None,
         placement: 1,
         translation: 0,
-        caused_by: Some(*command.id.as_bytes()),
+        caused_by: Some(Cause::Command(command.id)),
         raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }

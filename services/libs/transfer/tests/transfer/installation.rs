@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tradewind_domain::{
-    Arrival, Body, Command, DecisionRecord, Fact, FactId, Name, Outcome, OutcomeState, Position, Source, Tenant,
+    Arrival, Body, Cause, Command, DecisionRecord, Fact, FactId, Name, Outcome, OutcomeState, Position, Source, Tenant,
     Timestamp, partition_of,
 };
 use tradewind_engine::leaf::{Reference, Wakeup};
@@ -153,7 +153,7 @@ pub(crate) fn succeeded(command: &Command, at: Timestamp) -> NewFact {
         recorded_at: None,
         placement: 1,
         translation: 0,
-        caused_by: Some(*command.id.as_bytes()),
+        caused_by: Some(Cause::Command(command.id)),
         raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }

@@ -124,9 +124,9 @@ fn encoded(sample: &Sample) -> Vec<u8> {
         Sample::Raw(raw) => value(delivery::raw_record(&samples::tenant(), raw)),
         Sample::DeadLetter(letter) => value(delivery::dead_letter_record(&samples::tenant(), letter)),
         Sample::Key(entry) => vault::encode(entry),
-        Sample::Envelope(_) => {
-            let record = tradewind_wire::record::event(&crate::headers::new_fact_of(&samples::envelope()));
-            envelope::encode(&stored(&record)).expect("expected an event")
+        Sample::Envelope(envelope) => {
+            let record = tradewind_wire::record::event(&crate::headers::new_fact_of(envelope));
+            tradewind_wire::envelope::encode(&stored(&record)).expect("expected an event")
         }
     }
 }

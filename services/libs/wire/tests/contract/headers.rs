@@ -1,7 +1,7 @@
 //! Keys and headers, written by hand. Names, order and meaning never change.
 
 use tradewind_domain::{
-    Arrival, Body, CartUpdated, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant, Timestamp,
+    Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant, Timestamp,
 };
 use tradewind_ports::{NewRecord, Record, Topic};
 use tradewind_wire::record::{self, NewFact};
@@ -36,7 +36,7 @@ pub(crate) fn new_cart() -> NewFact {
         recorded_at: Some(Timestamp::from_millis(1_700_000_000_450)),
         placement: 1,
         translation: 4,
-        caused_by: Some(*b"command-id-00001"),
+        caused_by: Some(Cause::Command(samples::command_id(1))),
         raw: Some((Topic::Raw(samples::shopify()).partition(11), 77)),
         fact: samples::cart_updated(),
     }
@@ -65,7 +65,7 @@ fn an_event_is_a_cloud_event() {
         ("tw-recorded-at", "1700000000450"),
         ("tw-placement", "1"),
         ("tw-translation", "4"),
-        ("tw-caused-by", "636f6d6d-616e-642d-6964-2d3030303031"),
+        ("tw-caused-by", "command/636f6d6d-616e-642d-6964-2d3030303031"),
         ("tw-raw", "tradewind.raw.shopify/11/77"),
     ];
     check(&record::event(&new_cart()), "demo", &expected);
@@ -252,6 +252,7 @@ fn a_wrong_header_is_named_with_what_was_expected() {
         ("tw-arrival", Some("late"), "expected live, recovered or backfill in tw-arrival, got \"late\""),
         ("tw-placement", None, "expected an epoch: a decimal number in tw-placement, got none"),
         ("tw-produced-at", Some("noon"), "expected milliseconds since 1970: a decimal number in tw-produced-at"),
+        ("tw-caused-by", Some("636f6d6d-616e-642d-6964-2d3030303031"), "expected command/<uuid> or fact/<uuid> in tw-caused-by"),
         ("tw-min-reader", Some("-1"), "expected a reader level: a decimal number in tw-min-reader, got \"-1\""),
     ] {
         let error = record::envelope(&with_header(name, value)).unwrap_err().to_string();

@@ -49,6 +49,10 @@ pub(crate) fn all() -> Vec<(&'static str, Sample)> {
             }),
         ),
         ("envelope.event", Sample::Envelope(Box::new(envelope()))),
+        (
+            "envelope.event.of_a_fact",
+            Sample::Envelope(Box::new(Envelope { caused_by: Some(Cause::Fact(fact_id(8))), ..envelope() })),
+        ),
     ]);
     samples.extend(ledger().into_iter().map(|(case, entry)| (case, Sample::Ledger(entry))));
     samples.extend(directory().into_iter().map(|(case, entry)| (case, Sample::Directory(entry))));
@@ -211,7 +215,7 @@ pub(crate) fn envelope() -> Envelope {
         arrival: Arrival::Live,
         placement: 2,
         translation: 4,
-        caused_by: Some(*command_id(1).as_bytes()),
+        caused_by: Some(Cause::Command(command_id(1))),
         fact: occurred(Body::Tick),
     }
 }

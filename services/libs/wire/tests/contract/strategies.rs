@@ -30,7 +30,7 @@ fn text() -> impl Strategy<Value = Box<str>> {
 }
 
 pub(crate) fn tenant() -> impl Strategy<Value = Tenant> {
-    "[a-z0-9._-]{0,12}".prop_map(|text| Tenant::new(&text).unwrap())
+    "([a-z0-9._][a-z0-9._-]{0,11})?".prop_map(|text| Tenant::new(&text).unwrap())
 }
 
 fn vendor() -> impl Strategy<Value = Vendor> {
@@ -381,13 +381,17 @@ fn parkable() -> BoxedStrategy<Fact> {
     (time(), body).prop_map(|(occurred_at, body)| Fact { occurred_at, body }).boxed()
 }
 
+fn cause() -> BoxedStrategy<Cause> {
+    prop_oneof![command_id().prop_map(Cause::Command), fact_id().prop_map(Cause::Fact)].boxed()
+}
+
 /// As a message: with its own time, and without an offset.
 pub(crate) fn envelope() -> BoxedStrategy<Envelope> {
     let arrival = prop::sample::select(vec![Arrival::Live, Arrival::Recovered, Arrival::Backfill]);
     let source = (vendor(), account()).prop_map(|(vendor, account)| Source { vendor, account });
     (
         (time(), some_time(), tenant(), fact_id(), source, arrival),
-        (any::<u32>(), any::<u32>(), option::of(bytes16()), parkable()),
+        (any::<u32>(), any::<u32>(), option::of(cause()), parkable()),
     )
         .prop_map(
             |((recorded_at, produced_at, tenant, id, source, arrival), (placement, translation, caused_by, fact))| {
