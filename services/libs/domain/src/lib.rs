@@ -46,7 +46,7 @@ pub use fact::{
 pub use hash::{Digest, Hasher, derive};
 pub use id::{CommandId, DecisionId, DefinitionHash, FactId, FactIdentity, InstanceId, KeyId, Lineage, WakeupId};
 pub use ingest::{ClockAdjusted, GapClosed, GapOpened, IngestAlive, LineageKind, LineageOpened};
-pub use ledger::{Claimed, LedgerEntry, StepAnswered, Verdict};
+pub use ledger::{Claimed, LedgerEntry, LedgerPosition, StepAnswered, Verdict, ledger_answer_key};
 pub use money::{Currency, Money, MoneyError};
 pub use name::{Account, ConnectionName, Name, NameError, Tenant, Vendor};
 pub use outcome::{Outcome, OutcomeState, Resolution};

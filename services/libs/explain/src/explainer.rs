@@ -284,14 +284,15 @@ impl Explainer {
         let mut entries = Vec::new();
         let of_vendor = |command: &crate::CommandSeen| issued.contains_key(&command.id).then(|| command.vendor.clone());
         let vendors: BTreeSet<_> = decision.commands().filter_map(of_vendor).collect();
-        let keys: BTreeSet<&[u8]> = issued.keys().map(|id| id.as_bytes().as_slice()).collect();
         for vendor in vendors {
             let at = Topic::Ledger(vendor.clone()).partition(partition);
             let bounds = self.log.bounds(&at)?;
             let from = seek(&*self.log, &at, bounds, |record| Ok(record.appended_at + SKEW_MS < since))?;
             let mut open: BTreeSet<CommandId> = issued.keys().copied().collect();
             scan(&*self.log, &at, from, bounds.end.min(from.saturating_add(LEDGER_AHEAD)), |stored| {
-                if !keys.contains(stored.key.as_slice()) {
+                // Every key of a command begins with its id.
+                let id = stored.key.first_chunk().map(|id| CommandId::from_bytes(*id));
+                if !id.is_some_and(|id| issued.contains_key(&id)) {
                     return Ok(Scan::On);
                 }
                 let entry = ledger::decode(stored).map_err(|source| unreadable(&at, stored.offset, source))?;

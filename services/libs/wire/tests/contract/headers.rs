@@ -176,7 +176,11 @@ fn other_records_name_the_least_reader_only() {
                 check(&delivery::dead_letter_record(&samples::tenant(), &letter), "demo", &plain);
             }
             samples::Sample::Ledger(entry) => {
-                let key = if case == "ledger.position" { "position" } else { "command-id-00001" };
+                let key = match case {
+                    "ledger.position" => "position",
+                    "ledger.step_answered" => "command-id-00001\0\0\0\x01",
+                    _ => "command-id-00001",
+                };
                 check(&ledger::record(&entry), key, &plain);
             }
             samples::Sample::Fact(_)

@@ -693,6 +693,7 @@ pub(crate) fn ledger() -> Vec<(&'static str, LedgerEntry)> {
                 attempt: 2,
                 valid_ms: 60_000,
                 first_claimed_at: at(1_700_003_601_000),
+                step: 1,
             }),
         ),
         (
@@ -714,7 +715,7 @@ pub(crate) fn ledger() -> Vec<(&'static str, LedgerEntry)> {
                 outcome: (*b"\xc2\x02\x14\x0a\x10command-id-00001\x18\x01").into(),
             }),
         ),
-        ("ledger.position", LedgerEntry::Position(77)),
+        ("ledger.position", LedgerEntry::Position(LedgerPosition { lineage: lineage_id(), offset: 77 })),
     ]
 }
 

@@ -618,9 +618,9 @@ pub(crate) fn turn() -> impl Strategy<Value = TurnCommitted> {
 
 pub(crate) fn ledger() -> impl Strategy<Value = LedgerEntry> {
     prop_oneof![
-        (command_id(), any::<u32>(), any::<i64>(), time()).prop_map(
-            |(command, attempt, valid_ms, first_claimed_at)| {
-                LedgerEntry::Claimed(Claimed { command, attempt, valid_ms, first_claimed_at })
+        (command_id(), any::<u32>(), any::<i64>(), time(), any::<u32>()).prop_map(
+            |(command, attempt, valid_ms, first_claimed_at, step)| {
+                LedgerEntry::Claimed(Claimed { command, attempt, valid_ms, first_claimed_at, step })
             }
         ),
         (command_id(), any::<(u32, u32, u32)>(), option::of(sealed())).prop_map(
@@ -633,7 +633,8 @@ pub(crate) fn ledger() -> impl Strategy<Value = LedgerEntry> {
             attempt,
             outcome
         })),
-        any::<u64>().prop_map(LedgerEntry::Position),
+        (lineage_id(), any::<u64>())
+            .prop_map(|(lineage, offset)| LedgerEntry::Position(LedgerPosition { lineage, offset })),
     ]
 }
 
