@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tradewind_domain::{
-    Account, Body, Capability, Command, CommandBody, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage, OutcomeState, Tenant,
-    Vendor, Verdict,
+    Account, Body, Capability, Command, CommandBody, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage,
+    OutcomeState, Tenant, Vendor, Verdict,
 };
 use tradewind_egress::{Connection, Method, Request};
 use tradewind_ports::{EventLog, KeyVault, LogError, NewRecord, ReadLimit, Topic, TopicPartition, VaultError, Writer};

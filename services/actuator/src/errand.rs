@@ -510,6 +510,7 @@ mod tests {
             issued_at: Timestamp::from_millis(0),
             not_before: Timestamp::from_millis(0),
             deadline: Timestamp::from_millis(DEADLINE),
+            workflow: Name::fixed("cart-recovery"),
             instance: InstanceId::from_bytes([1; 16]),
             decision: DecisionId::from_bytes([1; 16]),
             causes: Vec::new(),

@@ -205,8 +205,9 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     for (tenant, scope) in [
         (setting::tenant(), "all"),
         (Tenant::system(), "all"),
-        (setting::tenant(), "message.send"),
-        (setting::tenant(), "mail"),
+        (setting::tenant(), "capability/message.send"),
+        (setting::tenant(), "connection/mail"),
+        (setting::tenant(), "workflow/cart-recovery"),
     ] {
         let mut case = Case::new(Kind::Keyed, Temper::CALM);
         setting::switch(&case.world, 1, tenant.clone(), scope, true);
@@ -221,7 +222,9 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     }
     let mut case = Case::new(Kind::Keyed, Temper::CALM);
     setting::switch(&case.world, 1, Tenant::new("other").unwrap(), "all", true);
-    setting::switch(&case.world, 1, setting::tenant(), "other-connection", true);
+    setting::switch(&case.world, 1, setting::tenant(), "connection/other", true);
+    // A workflow of the connection's name is another thing.
+    setting::switch(&case.world, 1, setting::tenant(), "workflow/mail", true);
     case.issue(1, 100);
     case.run_for(SECOND);
     assert_eq!(case.received().len(), 1);

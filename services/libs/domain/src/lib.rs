@@ -29,7 +29,7 @@ mod time;
 pub use command::{Capability, Change, Command, CommandBody, CommandClass, MessageLine, MessageSend};
 pub use control::{
     ApprovalDecided, BindingSet, ConnectionChanged, DefinitionActivated, FactUnparked, InstanceUnparked, Intake,
-    Lifecycle, SettingSet, SwitchSet,
+    Lifecycle, Scope, SettingSet, SwitchSet,
 };
 pub use decision::{
     Alternative, Choice, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Parked, Transition,

@@ -103,9 +103,7 @@ impl Sources {
 mod tests {
     use super::*;
     use crate::leaf::ConnectionState;
-    use tradewind_domain::{
-        Account, CommandId, ConnectionName, Fact, FactId, Outcome, OutcomeState, Source, Tenant,
-    };
+    use tradewind_domain::{Account, CommandId, ConnectionName, Fact, FactId, Outcome, OutcomeState, Source, Tenant};
 
     const MINUTE: i64 = 60_000;
 

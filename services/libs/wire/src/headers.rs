@@ -375,7 +375,10 @@ mod tests {
             write_subject(&mut text, &EntityKey::at_vendor(EntityKind::Order, &vendor, &account, id));
             text
         };
-        assert_eq!(subject("demo.example.com", "gid://shopify/Order/7"), "order/shopify/demo.example.com/gid:%2F%2Fshopify%2FOrder%2F7");
+        assert_eq!(
+            subject("demo.example.com", "gid://shopify/Order/7"),
+            "order/shopify/demo.example.com/gid:%2F%2Fshopify%2FOrder%2F7"
+        );
         assert_ne!(subject("a/b", "c"), subject("a", "b/c"));
         let mut hashed = String::new();
         let email = EntityKey::identifier(EntityKind::Email, IdentifierHash::from_bytes([0xab; 16]));

@@ -172,7 +172,10 @@ fn the_ledger_of_a_command_is_part_of_its_chain() {
     let first_claimed_at = claimed_at;
     assert_eq!(
         steps,
-        [&LedgerStep::Claimed { step: 0, valid_ms: 30_000, first_claimed_at }, &LedgerStep::Judged { state: Some("succeeded") }]
+        [
+            &LedgerStep::Claimed { step: 0, valid_ms: 30_000, first_claimed_at },
+            &LedgerStep::Judged { state: Some("succeeded") }
+        ]
     );
     assert!(chain.to_string().contains("attempt 1, request 0 claimed for 30 s"), "{chain}");
 }

@@ -1,7 +1,8 @@
 //! Keys and headers, written by hand. Names, order and meaning never change.
 
 use tradewind_domain::{
-    Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant, Timestamp,
+    Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant,
+    Timestamp,
 };
 use tradewind_ports::{NewRecord, Record, Topic};
 use tradewind_wire::record::{self, NewFact};
@@ -256,7 +257,11 @@ fn a_wrong_header_is_named_with_what_was_expected() {
         ("tw-arrival", Some("late"), "expected live, recovered or backfill in tw-arrival, got \"late\""),
         ("tw-placement", None, "expected an epoch: a decimal number in tw-placement, got none"),
         ("tw-produced-at", Some("noon"), "expected milliseconds since 1970: a decimal number in tw-produced-at"),
-        ("tw-caused-by", Some("636f6d6d-616e-642d-6964-2d3030303031"), "expected command/<uuid> or fact/<uuid> in tw-caused-by"),
+        (
+            "tw-caused-by",
+            Some("636f6d6d-616e-642d-6964-2d3030303031"),
+            "expected command/<uuid> or fact/<uuid> in tw-caused-by",
+        ),
         ("tw-min-reader", Some("-1"), "expected a reader level: a decimal number in tw-min-reader, got \"-1\""),
     ] {
         let error = record::envelope(&with_header(name, value)).unwrap_err().to_string();

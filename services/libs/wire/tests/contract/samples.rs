@@ -221,7 +221,12 @@ pub(crate) fn envelope() -> Envelope {
 }
 
 fn switch() -> SwitchSet {
-    SwitchSet { scope: name("all"), stopped: true, reason: "wrong prices".into(), version: 5 }
+    SwitchSet {
+        scope: Scope::Workflow(name("cart-recovery")),
+        stopped: true,
+        reason: "wrong prices".into(),
+        version: 5,
+    }
 }
 
 fn commerce() -> Vec<(&'static str, Fact)> {
@@ -494,6 +499,7 @@ pub(crate) fn command() -> Command {
         issued_at: at(1_700_003_600_000),
         not_before: at(1_700_003_600_000),
         deadline: at(1_700_090_000_000),
+        workflow: name("cart-recovery"),
         instance: instance_id(),
         decision: decision_id(),
         causes: vec![fact_id(2), fact_id(1)],
@@ -534,6 +540,7 @@ fn minimal_command() -> Command {
         issued_at: at(0),
         not_before: at(0),
         deadline: at(0),
+        workflow: name(""),
         instance: instance_id(),
         decision: decision_id(),
         causes: vec![],

@@ -298,7 +298,14 @@ fn intake() -> impl Strategy<Value = Intake> {
 }
 
 fn switch() -> impl Strategy<Value = SwitchSet> {
-    (name(), any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
+    let named = name().prop_filter("a name", |name| !name.as_str().is_empty());
+    let scope = prop_oneof![
+        Just(Scope::All),
+        named.clone().prop_map(Scope::Capability),
+        connection().prop_map(Scope::Connection),
+        named.prop_map(Scope::Workflow),
+    ];
+    (scope, any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
         scope,
         stopped,
         reason,
@@ -452,13 +459,13 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
     ]);
     (
         (command_id(), tenant(), connection(), vendor(), account(), entity(), change, class),
-        (time(), time(), time(), instance_id(), decision_id(), vec(fact_id(), 0..3)),
+        (time(), time(), time(), name(), instance_id(), decision_id(), vec(fact_id(), 0..3)),
         (option::of(fact_id()), option::of(command_id()), option::of(sealed()), message_send()),
     )
         .prop_map(
             |(
                 (id, tenant, connection, vendor, account, target, change, class),
-                (issued_at, not_before, deadline, instance, decision, causes),
+                (issued_at, not_before, deadline, workflow, instance, decision, causes),
                 (approval, compensates, contact, message),
             )| Command {
                 id,
@@ -472,6 +479,7 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
                 issued_at,
                 not_before,
                 deadline,
+                workflow,
                 instance,
                 decision,
                 causes,
