@@ -32,7 +32,7 @@ pub use control::{
     Lifecycle, Scope, SettingSet, SwitchSet,
 };
 pub use decision::{
-    Alternative, Choice, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Parked, Transition,
+    Alternative, Choice, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Parked, ParkedAt, Transition,
     TurnCommitted,
 };
 pub use delivery::{DeadLetter, Header, RawDelivery};

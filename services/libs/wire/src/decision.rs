@@ -4,7 +4,7 @@
 use prost::Message;
 use tradewind_domain::{
     Alternative, Choice, Command, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Lineage,
-    LineageOpened, Parked, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
+    LineageOpened, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
 };
 use tradewind_ports::{Headers, NewRecord, Record};
 
@@ -479,7 +479,13 @@ impl Wire for InstanceParked {
     fn to_proto(&self) -> proto::InstanceParked {
         proto::InstanceParked {
             instance: self.instance.to_proto(),
-            wakeup: or_blank(self.wakeup.as_ref()),
+            cause: Some(match self.at {
+                ParkedAt::Wakeup(wakeup) => proto::instance_parked::Cause::Wakeup(wakeup.to_proto()),
+                ParkedAt::Trigger(fact) => proto::instance_parked::Cause::Trigger(fact.to_proto()),
+                ParkedAt::Outcome(fact) => proto::instance_parked::Cause::Outcome(fact.to_proto()),
+            }),
+            workflow: self.workflow.to_proto(),
+            subject: Some(self.subject.to_proto()),
             build: self.build.to_proto(),
             reason: self.reason.to_string(),
         }
@@ -488,7 +494,13 @@ impl Wire for InstanceParked {
     fn from_proto(proto: proto::InstanceParked) -> Result<InstanceParked, Mismatch> {
         Ok(InstanceParked {
             instance: field(proto.instance, "instance")?,
-            wakeup: unless_blank(proto.wakeup, "wakeup")?,
+            at: match one_of(proto.cause, "cause")? {
+                proto::instance_parked::Cause::Wakeup(wakeup) => ParkedAt::Wakeup(field(wakeup, "wakeup")?),
+                proto::instance_parked::Cause::Trigger(fact) => ParkedAt::Trigger(field(fact, "trigger")?),
+                proto::instance_parked::Cause::Outcome(fact) => ParkedAt::Outcome(field(fact, "outcome")?),
+            },
+            workflow: field(proto.workflow, "workflow")?,
+            subject: required(proto.subject, "subject")?,
             build: field(proto.build, "build")?,
             reason: proto.reason.into(),
         })

@@ -636,14 +636,22 @@ pub(crate) fn decision() -> Decision {
                 reason: "expected a cart".into(),
                 entities: vec![at_shop(EntityKind::Cart, "c1")],
             }),
-            Parked::Instance(InstanceParked {
-                instance: instance_id(),
-                wakeup: Some(wakeup_id(1)),
-                build: name("0.1.0"),
-                reason: "expected a step".into(),
-            }),
+            parked(ParkedAt::Wakeup(wakeup_id(1))),
+            parked(ParkedAt::Trigger(fact_id(1))),
+            parked(ParkedAt::Outcome(fact_id(2))),
         ],
     }
+}
+
+fn parked(at: ParkedAt) -> Parked {
+    Parked::Instance(InstanceParked {
+        instance: instance_id(),
+        at,
+        workflow: name("cart-recovery"),
+        subject: at_shop(EntityKind::Cart, "c1"),
+        build: name("0.1.0"),
+        reason: "expected a step".into(),
+    })
 }
 
 fn minimal_decision() -> Decision {

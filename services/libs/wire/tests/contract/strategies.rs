@@ -575,6 +575,14 @@ fn choice() -> BoxedStrategy<Choice> {
         .boxed()
 }
 
+fn parked_at() -> impl Strategy<Value = ParkedAt> {
+    prop_oneof![
+        wakeup_id().prop_map(ParkedAt::Wakeup),
+        fact_id().prop_map(ParkedAt::Trigger),
+        fact_id().prop_map(ParkedAt::Outcome),
+    ]
+}
+
 fn parked() -> BoxedStrategy<Parked> {
     prop_oneof![
         (fact_id(), name(), text(), entities()).prop_map(|(fact, build, reason, entities)| Parked::Fact(FactParked {
@@ -583,9 +591,11 @@ fn parked() -> BoxedStrategy<Parked> {
             reason,
             entities
         })),
-        (instance_id(), option::of(wakeup_id()), name(), text()).prop_map(|(instance, wakeup, build, reason)| {
-            Parked::Instance(InstanceParked { instance, wakeup, build, reason })
-        }),
+        (instance_id(), parked_at(), name(), entity(), name(), text()).prop_map(
+            |(instance, at, workflow, subject, build, reason)| {
+                Parked::Instance(InstanceParked { instance, at, workflow, subject, build, reason })
+            }
+        ),
     ]
     .boxed()
 }
