@@ -59,7 +59,16 @@ for name, value in {
     "VECTOR_DECISION_WAKEUP": show(uuid(h("decision", TENANT, wakeup), NOON)),
     "VECTOR_OUTCOME": show(uuid(h("outcome", command, u32(2), b"succeeded"))),
     "VECTOR_EXPIRED": show(uuid(h("outcome", command, b"expired"))),
+    "VECTOR_CANCELLED": show(uuid(h("outcome", command, b"cancelled"))),
     "VECTOR_ENTRY": show(uuid(h("entry", b"connection/demo/store", struct.pack(">Q", 3)))),
+    "VECTOR_PARTITION": show(
+        uuid(h("fact", b"", b"tradewind", b"", b"tradewind.tick.v1", u32(3), struct.pack(">q", NOON), b""))
+    ),
+    "VECTOR_DELIVERY": show(
+        uuid(h("fact", TENANT, b"shopify", ACCOUNT, b"tradewind.delivery", b"store", hashlib.sha256(b"{}").digest(), b""))
+    ),
+    "VECTOR_OWNER": h("owner", TENANT, CART).hex(),
+    "VECTOR_CONNECTION_OWNER": h("connection-owner", TENANT, b"store").hex(),
     "VECTOR_EMAIL": identifier(b"email", b"ada@example.com"),
     "VECTOR_PHONE": identifier(b"phone", b"+4915112345678"),
 }.items():

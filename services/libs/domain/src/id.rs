@@ -305,6 +305,10 @@ mod tests {
             FactId::of_outcome(command, 2, OutcomeState::Expired).to_string(),
             "086b9eda-86ad-8255-987f-5f26734f616f"
         );
+        assert_eq!(
+            FactId::of_outcome(command, 2, OutcomeState::Cancelled).to_string(),
+            "8a5bb94d-5b70-8906-96e8-2a992a85948b"
+        );
         assert_eq!(FactId::of_entry("connection/demo/store", 3).to_string(), "cdc757a4-29f8-8b9f-806e-0c36af7d053c");
     }
 

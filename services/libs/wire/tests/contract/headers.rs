@@ -100,6 +100,13 @@ fn what_is_not_known_has_no_header() {
     check(&record::event(&tick), "", &expected);
 }
 
+/// From docs/contract_vectors.py.
+#[test]
+fn the_id_of_a_fact_about_a_partition_never_changes() {
+    let tick = NewFact::of_partition(3, Timestamp::from_millis(1_700_000_000_000), Body::Tick);
+    assert_eq!(tick.id.to_string(), "d7cca266-892e-89ea-8606-9f3503e0f703");
+}
+
 #[test]
 fn a_decision_and_its_command_say_where_they_were_taken() {
     let encoded = decision::record(&samples::decision(), Position { offset: 41, step: 2 }, samples::lineage_id());
