@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{
-    Account, Arrival, Cause, ConnectionName, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source, Tenant,
-    Timestamp, Vendor, derive, key_owner_digest,
+    Account, Arrival, Cause, ConnectionName, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header,
+    Name, RawDelivery, Source, Tenant, Timestamp, Vendor, derive, key_owner_digest,
 };
 use tradewind_ports::{KeyVault, SealingKey, VaultError};
 use tradewind_vendors::{Delivery, Draft, Fetched, Misunderstood, Refusal, Request, Translation};
@@ -217,8 +217,7 @@ mod tests {
             origin(&tenant, &vendor, &account, &connection, b"{}").to_string(),
             "a4e42600-b760-8a3d-a484-fa3965650d19"
         );
-        let owner: String =
-            connection_owner(&tenant, &connection).iter().map(|byte| format!("{byte:02x}")).collect();
+        let owner: String = connection_owner(&tenant, &connection).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(owner, "eaa0b9832a175bc866db0d0ea8f87551119deecb0a2125a34a59bc61456a427f");
     }
 }
