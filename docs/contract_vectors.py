@@ -50,6 +50,10 @@ def identifier(kind, value):
     return hmac.new(PEPPER, fed, hashlib.sha256).digest()[:16].hex()
 
 
+def set_up(kind, what):
+    return uuid(h("fact", TENANT, b"tradewind", b"", kind, what, struct.pack(">Q", 7), b""))
+
+
 for name, value in {
     "VECTOR_FACT": show(fact),
     "VECTOR_INSTANCE": show(instance),
@@ -59,7 +63,22 @@ for name, value in {
     "VECTOR_DECISION_WAKEUP": show(uuid(h("decision", TENANT, wakeup), NOON)),
     "VECTOR_OUTCOME": show(uuid(h("outcome", command, u32(2), b"succeeded"))),
     "VECTOR_EXPIRED": show(uuid(h("outcome", command, b"expired"))),
+    "VECTOR_CANCELLED": show(uuid(h("outcome", command, b"cancelled"))),
     "VECTOR_ENTRY": show(uuid(h("entry", b"connection/demo/store", struct.pack(">Q", 3)))),
+    "VECTOR_DERIVED": show(
+        uuid(h("fact", TENANT, b"tradewind", b"", b"commerce.cart.abandoned.v1", CART, fact, b""))
+    ),
+    "VECTOR_SETTING": show(set_up(b"tradewind.setting.set.v1", b"cap_per_week")),
+    "VECTOR_BINDING": show(set_up(b"tradewind.binding.set.v1", b"message.send/email")),
+    "VECTOR_DEFINITION": show(set_up(b"tradewind.definition.activated.v1", b"cart-recovery")),
+    "VECTOR_PARTITION": show(
+        uuid(h("fact", b"", b"tradewind", b"", b"tradewind.tick.v1", u32(3), struct.pack(">q", NOON), b""))
+    ),
+    "VECTOR_DELIVERY": show(
+        uuid(h("fact", TENANT, b"shopify", ACCOUNT, b"tradewind.delivery", b"store", hashlib.sha256(b"{}").digest(), b""))
+    ),
+    "VECTOR_OWNER": h("owner", TENANT, CART).hex(),
+    "VECTOR_CONNECTION_OWNER": h("connection-owner", TENANT, b"store").hex(),
     "VECTOR_EMAIL": identifier(b"email", b"ada@example.com"),
     "VECTOR_PHONE": identifier(b"phone", b"+4915112345678"),
 }.items():

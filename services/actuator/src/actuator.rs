@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tradewind_domain::{
-    Account, Body, Capability, Command, CommandBody, CommandId, EntityKey, LedgerEntry, Lineage, OutcomeState, Tenant,
-    Vendor, Verdict,
+    Account, Body, Capability, Command, CommandBody, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage,
+    OutcomeState, Tenant, Vendor, Verdict,
 };
 use tradewind_egress::{Connection, Method, Request};
 use tradewind_ports::{EventLog, KeyVault, LogError, NewRecord, ReadLimit, Topic, TopicPartition, VaultError, Writer};
@@ -328,9 +328,9 @@ impl Actuator {
         let Settings { installation, partition, vendor, .. } = &settings;
         let writer = log.writer(&format!("{installation}/actuator/{vendor}/{partition}"))?;
         // Only now: what a predecessor adds after this read would be missed.
-        let ledger = Ledger::read(log.as_ref(), &Topic::Ledger(vendor.clone()).partition(*partition))?;
-        let read_at = clocks.now();
         let lineage = lineage(log.as_ref(), &Topic::Events.partition(*partition))?;
+        let ledger = Ledger::read(log.as_ref(), &Topic::Ledger(vendor.clone()).partition(*partition), lineage)?;
+        let read_at = clocks.now();
         let commands = Topic::Commands(vendor.clone()).partition(*partition);
         let position = match ledger.position {
             Some(position) => position,
@@ -657,7 +657,7 @@ impl Actuator {
                 (step, request, Permit::always(self.clocks.clone()), true, Connection::Kept)
             }
             Step::Claim { step, request, until, is_once } => {
-                let claimed = work.errand.claim(now);
+                let claimed = work.errand.claim(now, step);
                 round.entries.push(ledger::record(&LedgerEntry::Claimed(claimed)));
                 round.claims += 1;
                 let permit = Permit::new(self.clocks.clone(), now.boot + CLAIM_MS, until);
@@ -757,6 +757,7 @@ impl Actuator {
         let is_position_due =
             self.is_stopping || !entries.is_empty() || now.boot.since(self.position_at) >= POSITION_EVERY_MS;
         if position > self.position && is_position_due {
+            let position = LedgerPosition { lineage: self.lineage, offset: position };
             entries.push(ledger::record(&LedgerEntry::Position(position)));
         }
         if now.boot.since(self.position_at) >= POSITION_EVERY_MS {

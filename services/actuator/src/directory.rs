@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tradewind_domain::{Command, ConnectionEntry, ConnectionName, DirectoryValue, Name, Tenant};
+use tradewind_domain::{Command, ConnectionEntry, ConnectionName, DirectoryValue, Scope, Tenant};
 use tradewind_ports::{EventLog, ReadLimit, Topic, TopicPartition};
 use tradewind_wire::directory;
 
 use crate::actuator::ActuatorError;
 
 const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
-
-/// The switch that stops everything.
-const ALL: &str = "all";
 
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
@@ -20,14 +17,14 @@ pub(crate) struct Directory {
     placements: BTreeMap<Tenant, u32>,
     /// By the record's key: a tombstone names nothing else.
     known: BTreeMap<Vec<u8>, Known>,
-    stopped: BTreeSet<(Tenant, Name)>,
+    stopped: BTreeSet<(Tenant, Scope)>,
 }
 
 #[derive(Clone, Debug)]
 enum Known {
     Connection(Tenant, ConnectionName),
     Tenant(Tenant),
-    Switch(Tenant, Name),
+    Switch(Tenant, Scope),
 }
 
 impl Directory {
@@ -101,16 +98,14 @@ impl Directory {
         self.placements.get(tenant).copied().unwrap_or(0)
     }
 
-    /// A switch stops it: one of its tenant, or of the whole installation. A
-    /// command does not name its workflow, so a workflow's switch is obeyed where
-    /// commands are issued.
+    /// A switch stops it: one of its tenant, or of the whole installation.
     pub(crate) fn is_stopped(&self, command: &Command) -> bool {
-        let scopes = [ALL, command.body.capability().as_str(), command.connection.as_str()];
-        !self.stopped.is_empty()
-            && [&command.tenant, &Tenant::system()].into_iter().any(|tenant| {
-                scopes
-                    .iter()
-                    .any(|scope| Name::new(scope).is_ok_and(|scope| self.stopped.contains(&(tenant.clone(), scope))))
-            })
+        let is_of = |scope: &Scope| match scope {
+            Scope::All => true,
+            Scope::Capability(capability) => capability.as_str() == command.body.capability().as_str(),
+            Scope::Connection(connection) => *connection == command.connection,
+            Scope::Workflow(workflow) => *workflow == command.workflow,
+        };
+        self.stopped.iter().any(|(tenant, scope)| (*tenant == command.tenant || tenant.is_system()) && is_of(scope))
     }
 }

@@ -165,7 +165,7 @@ impl Errand {
             attempt: claimed.attempt,
             first_claimed_at: Some(claimed.first_claimed_at),
             doubt: Some(claim_ends + REQUEST_MS + linger_ms()),
-            answers: vec![Answered { step: 0, at: read_at.wall, answer: Answer::Lost }],
+            answers: vec![Answered { step: claimed.step, at: read_at.wall, answer: Answer::Lost }],
             last: None,
             rest_until: claim_ends,
             failures: 0,
@@ -313,11 +313,11 @@ impl Errand {
         Step::Conclude(Conclusion { evidence, ..Conclusion::ours(OutcomeState::Quarantined, code) })
     }
 
-    /// The claim to be made durable, counted from `now`.
-    pub(crate) fn claim(&mut self, now: Moment) -> Claimed {
+    /// The claim of a request to be made durable, counted from `now`.
+    pub(crate) fn claim(&mut self, now: Moment, step: u32) -> Claimed {
         self.attempt += 1;
         let first_claimed_at = *self.first_claimed_at.get_or_insert(now.wall);
-        Claimed { command: self.command, attempt: self.attempt, valid_ms: CLAIM_MS, first_claimed_at }
+        Claimed { command: self.command, attempt: self.attempt, valid_ms: CLAIM_MS, first_claimed_at, step }
     }
 
     /// A request ended; true if there is an answer to be judged.
@@ -510,6 +510,7 @@ mod tests {
             issued_at: Timestamp::from_millis(0),
             not_before: Timestamp::from_millis(0),
             deadline: Timestamp::from_millis(DEADLINE),
+            workflow: Name::fixed("cart-recovery"),
             instance: InstanceId::from_bytes([1; 16]),
             decision: DecisionId::from_bytes([1; 16]),
             causes: Vec::new(),
@@ -574,6 +575,7 @@ mod tests {
                 attempt: 1,
                 valid_ms: CLAIM_MS,
                 first_claimed_at: Timestamp::from_millis(first),
+                step: 0,
             };
             let errand = Errand::taken_over(&claimed, terms, at(read));
             Case { outbound, errand, command }
@@ -590,8 +592,8 @@ mod tests {
                 Step::Pause(until) => Pauses(until.0),
                 Step::Hold(_) => Holds,
                 Step::Read { .. } => Reads,
-                Step::Claim { until, .. } => {
-                    self.errand.claim(at(millis));
+                Step::Claim { step, until, .. } => {
+                    self.errand.claim(at(millis), step);
                     Claims(until.millis())
                 }
                 Step::Conclude(conclusion) => Ends(conclusion.state, conclusion.code.as_str().to_owned()),
@@ -832,7 +834,7 @@ mod tests {
     #[test]
     fn an_attempt_keeps_when_the_command_was_first_claimed() {
         let mut case = Case::taken_over(KEYED, 1_234, 50_000);
-        let claimed = case.errand.claim(at(90_000));
+        let claimed = case.errand.claim(at(90_000), 0);
         assert_eq!((claimed.attempt, claimed.first_claimed_at.millis()), (2, 1_234));
     }
 

@@ -1,7 +1,7 @@
 //! A conclusion as the fact that goes onto the log, and its bytes as the record.
 
 use tradewind_domain::{
-    Arrival, Body, Command, Fact, FactId, Name, Outcome, Sealed, Source, Timestamp, key_owner_digest,
+    Arrival, Body, Cause, Command, Fact, FactId, Name, Outcome, Sealed, Source, Timestamp, key_owner_digest,
 };
 use tradewind_ports::{KeyVault, NewRecord, VaultError};
 use tradewind_wire::{DecodeError, fact, record, seal};
@@ -67,13 +67,13 @@ pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Res
     let new = record::NewFact {
         tenant: command.tenant.clone(),
         id,
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: fact.occurred_at,
         recorded_at: None,
         placement,
         translation: 0,
-        caused_by: Some(*command.id.as_bytes()),
+        caused_by: Some(Cause::Command(command.id)),
         raw: None,
         fact,
     };

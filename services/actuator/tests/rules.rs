@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tradewind_actuator::{ActuatorError, Remedy};
-use tradewind_domain::{Account, Command, CommandId, LedgerEntry, Lineage, OutcomeState, Tenant};
+use tradewind_domain::{Account, Command, CommandId, LedgerEntry, LedgerPosition, Lineage, OutcomeState, Tenant};
 use tradewind_ports::{LogError, Topic};
 use tradewind_simulation::{Faults, Operation};
 use tradewind_wire::{command as wire_command, ledger};
@@ -111,12 +111,12 @@ fn a_command_is_claimed_sent_judged_told_and_left_behind() {
         panic!("{entries:?}");
     };
     let appended_at = case.world.broker.records(&Topic::Ledger(setting::vendor()).partition(0))[0].appended_at;
-    assert_eq!((claimed.attempt, claimed.first_claimed_at), (1, appended_at));
-    assert_eq!(*position, setting::commands_end(&case.world));
+    assert_eq!((claimed.attempt, claimed.step, claimed.first_claimed_at), (1, 0, appended_at));
+    assert_eq!((position.lineage, position.offset), (setting::LINEAGE, setting::commands_end(&case.world)));
     // The fact is the verdict's bytes.
     let events = case.world.broker.records(&Topic::Events.partition(0));
     assert_eq!(events[1].value.as_deref(), Some(&*verdict.outcome));
-    assert_eq!(events[1].headers.text("tw-caused-by"), Some(claimed.command.to_string().as_str()));
+    assert_eq!(events[1].headers.text("tw-caused-by"), Some(format!("command/{}", claimed.command).as_str()));
     assert_eq!(events[1].headers.text("tw-placement"), Some("3"));
 }
 
@@ -205,8 +205,9 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     for (tenant, scope) in [
         (setting::tenant(), "all"),
         (Tenant::system(), "all"),
-        (setting::tenant(), "message.send"),
-        (setting::tenant(), "mail"),
+        (setting::tenant(), "capability/message.send"),
+        (setting::tenant(), "connection/mail"),
+        (setting::tenant(), "workflow/cart-recovery"),
     ] {
         let mut case = Case::new(Kind::Keyed, Temper::CALM);
         setting::switch(&case.world, 1, tenant.clone(), scope, true);
@@ -221,7 +222,9 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     }
     let mut case = Case::new(Kind::Keyed, Temper::CALM);
     setting::switch(&case.world, 1, Tenant::new("other").unwrap(), "all", true);
-    setting::switch(&case.world, 1, setting::tenant(), "other-connection", true);
+    setting::switch(&case.world, 1, setting::tenant(), "connection/other", true);
+    // A workflow of the connection's name is another thing.
+    setting::switch(&case.world, 1, setting::tenant(), "workflow/mail", true);
     case.issue(1, 100);
     case.run_for(SECOND);
     assert_eq!(case.received().len(), 1);
@@ -317,6 +320,19 @@ fn a_command_of_another_history_stops_the_partition() {
     let mut case = Case::new(Kind::Keyed, Temper::CALM);
     let command = setting::command(&case.vault, 1, 100, START, DEADLINE_MS);
     setting::issue_in(&case.world, &command, Lineage::from_bytes([6; 16]));
+    case.run_for(SECOND);
+    let stopped = case.process.stopped.as_ref().expect("it stopped");
+    assert!(matches!(stopped, ActuatorError::OtherLineage { .. }), "{stopped}");
+    assert!(case.received().is_empty());
+}
+
+#[test]
+fn a_ledger_of_another_history_stops_the_partition() {
+    let mut case = Case::new(Kind::Keyed, Temper::CALM);
+    let position = LedgerPosition { lineage: Lineage::from_bytes([6; 16]), offset: 0 };
+    let record = ledger::record(&LedgerEntry::Position(position));
+    setting::append(&case.world, Topic::Ledger(setting::vendor()), vec![record]);
+    case.issue(1, 100);
     case.run_for(SECOND);
     let stopped = case.process.stopped.as_ref().expect("it stopped");
     assert!(matches!(stopped, ActuatorError::OtherLineage { .. }), "{stopped}");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{
-    Arrival, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header, Name, RawDelivery, Source,
-    Timestamp, derive, key_owner_digest,
+    Account, Arrival, Cause, ConnectionName, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header,
+    Name, RawDelivery, Source, Tenant, Timestamp, Vendor, derive, key_owner_digest,
 };
 use tradewind_ports::{KeyVault, SealingKey, VaultError};
 use tradewind_vendors::{Delivery, Draft, Fetched, Misunderstood, Refusal, Request, Translation};
@@ -84,7 +84,7 @@ impl Received {
 
     /// The delivery as a dead letter.
     pub(crate) fn lay_aside(&self, vault: &dyn KeyVault, misunderstood: Misunderstood) -> Result<Kept, VaultError> {
-        let key = vault.key_of(&self.door.tenant, &self.connection_owner())?;
+        let key = vault.key_of(&self.door.tenant, &connection_owner(&self.door.tenant, &self.door.connection))?;
         Ok(Kept::DeadLetter(DeadLetter {
             delivery: self.sealed_whole(&key),
             reason: misunderstood.reason,
@@ -98,7 +98,7 @@ impl Received {
         let whole_owner = drafts
             .iter()
             .find_map(|draft| person_of(draft).map(|owner| key_owner_digest(tenant, owner)))
-            .unwrap_or_else(|| self.connection_owner());
+            .unwrap_or_else(|| connection_owner(&self.door.tenant, &self.door.connection));
         let delivery = self.sealed_whole(&vault.key_of(tenant, &whole_owner)?);
         let facts = drafts.into_iter().map(|draft| self.sealed_fact(vault, draft)).collect::<Result<_, _>>()?;
         Ok(Kept::Raw { delivery, facts })
@@ -125,7 +125,7 @@ impl Received {
             recorded_at: None,
             placement: *placement,
             translation: inbound.translation,
-            caused_by: caused_by.map(|command| *command.as_bytes()),
+            caused_by: caused_by.map(Cause::Command),
             raw: None,
             fact,
         })
@@ -144,25 +144,30 @@ impl Received {
         }
     }
 
-    /// What a delivery as a whole is known by: its bytes. Sent again, it seals to
-    /// the same ciphertext.
     fn origin(&self) -> FactId {
-        FactId::derive(&FactIdentity {
-            tenant: self.door.tenant.as_str(),
-            vendor: self.door.vendor.as_str(),
-            account: self.door.account.as_str(),
-            kind: "tradewind.delivery",
-            object: self.door.connection.as_bytes(),
-            version: &Sha256::digest(&self.body),
-            item: b"",
-        })
+        let Door { tenant, vendor, account, connection, .. } = &*self.door;
+        origin(tenant, vendor, account, connection, &self.body)
     }
+}
 
-    /// Whose key seals deliveries that name nobody. Such a delivery goes when its
-    /// topic forgets it, after 30 days.
-    fn connection_owner(&self) -> Digest {
-        derive("connection-owner", &[self.door.tenant.as_bytes(), self.door.connection.as_bytes()])
-    }
+/// What a delivery as a whole is known by: its bytes. Sent again, it seals to
+/// the same ciphertext.
+fn origin(tenant: &Tenant, vendor: &Vendor, account: &Account, connection: &ConnectionName, body: &[u8]) -> FactId {
+    FactId::derive(&FactIdentity {
+        tenant: tenant.as_str(),
+        vendor: vendor.as_str(),
+        account: account.as_str(),
+        kind: "tradewind.delivery",
+        object: connection.as_bytes(),
+        version: &Sha256::digest(body),
+        item: b"",
+    })
+}
+
+/// Whose key seals deliveries that name nobody. Such a delivery goes when its
+/// topic forgets it, after 30 days.
+fn connection_owner(tenant: &Tenant, connection: &ConnectionName) -> Digest {
+    derive("connection-owner", &[tenant.as_bytes(), connection.as_bytes()])
 }
 
 /// Whose key a delivery is sealed with for the sake of this fact: `None` if it
@@ -195,5 +200,24 @@ impl Kept {
             Kept::Raw { facts, .. } => facts.len(),
             Kept::DeadLetter(_) => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From docs/contract_vectors.py.
+    #[test]
+    fn what_deliveries_are_sealed_under_never_changes() {
+        let tenant = Tenant::new("demo").unwrap();
+        let (vendor, account) = (Vendor::new("shopify").unwrap(), Account::new("demo.myshopify.com").unwrap());
+        let connection = ConnectionName::new("store").unwrap();
+        assert_eq!(
+            origin(&tenant, &vendor, &account, &connection, b"{}").to_string(),
+            "a4e42600-b760-8a3d-a484-fa3965650d19"
+        );
+        let owner: String = connection_owner(&tenant, &connection).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(owner, "eaa0b9832a175bc866db0d0ea8f87551119deecb0a2125a34a59bc61456a427f");
     }
 }

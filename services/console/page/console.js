@@ -10,6 +10,8 @@ const LOG_NAMES = { dev: "development log", production: "production log" };
 const byId = (id) => document.getElementById(id);
 const items = Object.fromEntries(LANES.map((lane) => [lane, []]));
 const states = new Map();
+// What commands are for, by their id: an outcome names its command alone.
+const accounts = new Map();
 const tenants = new Set();
 let paused = false;
 let held = false;
@@ -113,7 +115,8 @@ const cards = {
     return card(command, "commands", command.headline, () => showChain("commands", command.id), when, why, chips);
   },
   outcomes(outcome) {
-    const when = [time(outcome.occurred_at), make("span", { text: outcome.source })];
+    const by = accounts.get(outcome.command) || outcome.source;
+    const when = [time(outcome.occurred_at), make("span", { text: by })];
     const why = [outcome.vendor_ref && "reference " + outcome.vendor_ref, outcome.code].filter(Boolean).join(" · ");
     const chips = [chip(words(outcome.state), stateTone(outcome.state)), chip("command " + short(outcome.command))];
     return card(outcome, "outcomes", outcome.headline, () => showChain("commands", outcome.command), when, why, chips);
@@ -151,11 +154,17 @@ function take(message, isSnapshot) {
     for (const item of message[lane]) noteTenant(item.tenant);
   }
   if (isSnapshot) states.clear();
+  for (const command of message.commands) noteAccount(command);
   for (const outcome of message.outcomes) noteState(outcome);
   if (!paused) showStatus(message.status);
   if (paused) { held = true; return; }
   if (isSnapshot) redraw();
   else for (const lane of LANES) draw(lane, message[lane].slice(-MAX_CARDS));
+}
+
+function noteAccount(command) {
+  accounts.set(command.id, command.vendor + " " + command.account);
+  if (accounts.size > 2000) accounts.delete(accounts.keys().next().value);
 }
 
 function noteState(outcome) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use tradewind_domain::{CommandId, EntityKey, Position};
 use tradewind_explain::{
-    CommandSeen, DecisionSeen, ExplainError, Explainer, FactSeen, OutcomeSeen, Personal, entity, rfc3339,
+    CommandSeen, DecisionSeen, ExplainError, Explainer, FactSeen, Issued, OutcomeSeen, Personal, entity, rfc3339,
 };
 
 use crate::owners::{ReferenceKind, Timeline};
@@ -50,7 +50,7 @@ pub(crate) fn read(explainer: &Explainer, timeline: Timeline) -> Result<Timeline
     }
     let places_more = places.len().saturating_sub(MAX_PLACES);
     let mut entries: Vec<(Position, u8, Entry)> = Vec::new();
-    let mut issued: BTreeMap<CommandId, u64> = BTreeMap::new();
+    let mut issued: BTreeMap<CommandId, Issued> = BTreeMap::new();
     let entity_set: BTreeSet<&EntityKey> = entities.iter().collect();
     for (position, kinds) in places.into_iter().skip(places_more) {
         let is_fact = kinds.contains(&ReferenceKind::About) || kinds.contains(&ReferenceKind::Named);
@@ -67,7 +67,7 @@ pub(crate) fn read(explainer: &Explainer, timeline: Timeline) -> Result<Timeline
             // One step may look at the instances of others too.
             decision.choices.retain(|choice| entity_set.contains(&choice.subject));
             for command in decision.commands() {
-                issued.insert(command.id, position.offset);
+                issued.insert(command.id, Issued::of(command, position.offset));
                 entries.push((position, 2, Entry::Command(command.clone())));
             }
             entries.push((position, 1, Entry::Decision(decision)));

@@ -315,7 +315,7 @@ impl Owner {
             self.writer.send(&Topic::Commands(vendor).partition(self.settings.partition), command)?;
         }
         self.writer.acknowledge()?;
-        self.writer.send(&self.decisions(), decision::turn_record(&committed))?;
+        self.writer.send(&self.decisions(), decision::turn_record(self.settings.partition, &committed))?;
         self.writer.acknowledge()?;
         self.writer.commit()?;
         // The commit succeeded, so until then nobody else wrote: what lay before

@@ -139,7 +139,7 @@ fn open_decisions(
     let first = log.read(decisions, bounds.start, ONE)?.records.into_iter().next();
     let Some(first) = first else {
         writer.begin()?;
-        writer.send(decisions, decision::lineage_record(&opened))?;
+        writer.send(decisions, decision::lineage_record(decisions.partition, &opened))?;
         writer.acknowledge()?;
         writer.commit()?;
         return Ok(());

@@ -143,7 +143,7 @@ pub fn connect(world: &World, version: u64, change: impl FnOnce(&mut ConnectionE
 }
 
 pub fn switch(world: &World, version: u64, tenant: Tenant, scope: &'static str, stopped: bool) {
-    let switch = SwitchSet { scope: Name::fixed(scope), stopped, reason: "".into(), version };
+    let switch = SwitchSet { scope: scope.parse().expect("a scope"), stopped, reason: "".into(), version };
     enter(world, version, DirectoryValue::Switch { tenant, switch });
 }
 
@@ -171,6 +171,7 @@ pub fn command(vault: &Arc<MemoryVault>, number: u8, customer: u8, at: Timestamp
         issued_at: at,
         not_before: at,
         deadline: at + deadline_ms,
+        workflow: Name::fixed("cart-recovery"),
         instance: InstanceId::from_bytes([number; 16]),
         decision: DecisionId::from_bytes([number; 16]),
         causes: Vec::new(),

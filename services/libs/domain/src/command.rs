@@ -54,6 +54,8 @@ pub struct Command {
     pub not_before: Timestamp,
     /// Past it, the command is never sent.
     pub deadline: Timestamp,
+    /// Whose instance asks for it: a switch may stop them all.
+    pub workflow: Name,
     pub instance: InstanceId,
     pub decision: DecisionId,
     /// The facts that led here, nearest first.

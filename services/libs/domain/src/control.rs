@@ -1,5 +1,8 @@
 //! Facts of the set-up: what the directory says, in the tenant's own order.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
@@ -46,11 +49,48 @@ pub struct SettingSet {
     pub version: u64,
 }
 
+/// Whose commands a switch stops.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    All,
+    /// Of any vendor that serves it, whether or not this release knows it.
+    Capability(Name),
+    Connection(ConnectionName),
+    Workflow(Name),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::All => formatter.write_str("all"),
+            Scope::Capability(capability) => write!(formatter, "capability/{capability}"),
+            Scope::Connection(connection) => write!(formatter, "connection/{connection}"),
+            Scope::Workflow(workflow) => write!(formatter, "workflow/{workflow}"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Scope, Self::Err> {
+        const EXPECTED: &str = "all, capability/<name>, connection/<name> or workflow/<name>";
+        let name = |text: &str| if text.is_empty() { None } else { Name::new(text).ok() };
+        match text.split_once('/') {
+            None if text == "all" => Some(Scope::All),
+            Some(("capability", capability)) => name(capability).map(Scope::Capability),
+            Some(("connection", connection)) => ConnectionName::new(connection).ok().map(Scope::Connection),
+            Some(("workflow", workflow)) => name(workflow).map(Scope::Workflow),
+            None | Some(_) => None,
+        }
+        .ok_or(EXPECTED)
+    }
+}
+
 /// An operator stops or resumes commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwitchSet {
-    /// A capability, a connection, a workflow, or `all`.
-    pub scope: Name,
+    pub scope: Scope,
     pub stopped: bool,
     pub reason: Box<str>,
     pub version: u64,
@@ -98,4 +138,19 @@ pub struct FactUnparked {
 pub struct InstanceUnparked {
     pub instance: InstanceId,
     pub actor: Name,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_says_what_kind_of_thing_it_names() {
+        for text in ["all", "capability/message.send", "connection/all", "workflow/cart-recovery", "workflow/a/b"] {
+            assert_eq!(text.parse::<Scope>().map(|scope| scope.to_string()).as_deref(), Ok(text));
+        }
+        for text in ["", "message.send", "all/", "workflow/", "connection/A B", "tenant/demo"] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
+    }
 }

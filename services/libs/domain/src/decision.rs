@@ -161,11 +161,23 @@ pub struct FactParked {
     pub entities: Vec<EntityKey>,
 }
 
-/// The instance's wakeup is cleared; the fold and the other wakeups stand.
+/// What a workflow was asked about when our code failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParkedAt {
+    /// It is cleared.
+    Wakeup(WakeupId),
+    /// The instance has not started.
+    Trigger(FactId),
+    Outcome(FactId),
+}
+
+/// The fold and the other wakeups stand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceParked {
     pub instance: InstanceId,
-    pub wakeup: Option<WakeupId>,
+    pub at: ParkedAt,
+    pub workflow: Name,
+    pub subject: EntityKey,
     pub build: Name,
     pub reason: Box<str>,
 }

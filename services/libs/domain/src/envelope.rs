@@ -1,7 +1,10 @@
 //! A fact with its place and time on the log.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::fact::Fact;
-use crate::id::FactId;
+use crate::id::{CommandId, FactId};
 use crate::name::{Account, Tenant, Vendor};
 use crate::time::Timestamp;
 
@@ -28,6 +31,34 @@ pub enum Arrival {
     Backfill,
 }
 
+/// What led to a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    Command(CommandId),
+    Fact(FactId),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Command(command) => write!(formatter, "command/{command}"),
+            Cause::Fact(fact) => write!(formatter, "fact/{fact}"),
+        }
+    }
+}
+
+impl FromStr for Cause {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Cause, Self::Err> {
+        match text.split_once('/') {
+            Some(("command", id)) => id.parse().map(Cause::Command),
+            Some(("fact", id)) => id.parse().map(Cause::Fact),
+            Some(_) | None => Err("expected command/<uuid> or fact/<uuid>"),
+        }
+    }
+}
+
 /// A fact as it stands on `tradewind.events`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
@@ -47,7 +78,24 @@ pub struct Envelope {
     pub placement: u32,
     /// The version of the translator; 0 for facts of our own.
     pub translation: u32,
-    /// What led to it: a command or a fact of ours, where that is known.
-    pub caused_by: Option<[u8; 16]>,
+    /// What led to it, where that is known.
+    pub caused_by: Option<Cause>,
     pub fact: Fact,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_says_what_kind_of_id_it_holds() {
+        let command = Cause::Command(CommandId::from_bytes([7; 16]));
+        let fact = Cause::Fact(FactId::from_bytes([7; 16]));
+        assert_eq!(command.to_string(), "command/07070707-0707-0707-0707-070707070707");
+        for cause in [command, fact] {
+            assert_eq!(cause.to_string().parse(), Ok(cause));
+        }
+        assert!("07070707-0707-0707-0707-070707070707".parse::<Cause>().is_err());
+        assert!("order/07070707-0707-0707-0707-070707070707".parse::<Cause>().is_err());
+    }
 }

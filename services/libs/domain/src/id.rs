@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::EntityKey;
 use crate::hash::{self, Digest};
-use crate::name::{Name, Tenant};
+use crate::name::{Name, Tenant, Vendor};
 use crate::outcome::OutcomeState;
 use crate::time::Timestamp;
 
@@ -187,6 +187,21 @@ impl FactId {
         }))
     }
 
+    /// Of a fact of ours that sets something of a tenant up: `object` is what is
+    /// set, `version` counts how often it was.
+    #[must_use]
+    pub fn of_set_up(tenant: &Tenant, kind: &str, object: &str, version: u64) -> FactId {
+        FactId::derive(&FactIdentity {
+            tenant: tenant.as_str(),
+            vendor: Vendor::ourselves().as_str(),
+            account: "",
+            kind,
+            object: object.as_bytes(),
+            version: &version.to_be_bytes(),
+            item: b"",
+        })
+    }
+
     /// Of the fact that brings a directory entry into a tenant's order: H(entry, version).
     #[must_use]
     pub fn of_entry(entry: &str, version: u64) -> FactId {
@@ -252,7 +267,7 @@ impl WakeupId {
 mod tests {
     use super::*;
     use crate::entity::{EntityKey, EntityKind};
-    use crate::name::{Account, Vendor};
+    use crate::name::Account;
 
     const NOON: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -305,7 +320,33 @@ mod tests {
             FactId::of_outcome(command, 2, OutcomeState::Expired).to_string(),
             "086b9eda-86ad-8255-987f-5f26734f616f"
         );
+        assert_eq!(
+            FactId::of_outcome(command, 2, OutcomeState::Cancelled).to_string(),
+            "8a5bb94d-5b70-8906-96e8-2a992a85948b"
+        );
         assert_eq!(FactId::of_entry("connection/demo/store", 3).to_string(), "cdc757a4-29f8-8b9f-806e-0c36af7d053c");
+    }
+
+    #[test]
+    fn what_is_derived_is_known_by_its_object_and_the_fact_it_follows_from() {
+        let abandoned = FactId::derive(&FactIdentity {
+            tenant: "demo",
+            vendor: "tradewind",
+            account: "",
+            kind: "commerce.cart.abandoned.v1",
+            object: &cart().to_bytes(),
+            version: fact().as_bytes(),
+            item: b"",
+        });
+        assert_eq!(abandoned.to_string(), "64d13931-c9d0-80d6-8833-19de0954c279");
+    }
+
+    #[test]
+    fn the_recipe_of_the_set_up_never_changes() {
+        let id = |kind, object, version| FactId::of_set_up(&tenant(), kind, object, version).to_string();
+        assert_eq!(id("tradewind.setting.set.v1", "cap_per_week", 7), "420bce7e-ef12-881c-8083-b1d69d09a3d3");
+        assert_eq!(id("tradewind.binding.set.v1", "message.send/email", 7), "ed734294-a801-81a8-9a31-5c490b193822");
+        assert_eq!(id("tradewind.definition.activated.v1", "cart-recovery", 7), "590390b7-6124-81ee-965f-a62263202e37");
     }
 
     #[test]

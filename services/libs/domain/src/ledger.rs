@@ -1,6 +1,6 @@
 //! What an actuator promised and found out about each command (D16).
 
-use crate::id::CommandId;
+use crate::id::{CommandId, Lineage};
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 
@@ -9,8 +9,7 @@ pub enum LedgerEntry {
     Claimed(Claimed),
     StepAnswered(StepAnswered),
     Verdict(Verdict),
-    /// Every command before this offset has its outcome on the log.
-    Position(u64),
+    Position(LedgerPosition),
 }
 
 /// Durable before a socket opens.
@@ -22,6 +21,8 @@ pub struct Claimed {
     pub valid_ms: i64,
     /// When the command was first claimed, over all attempts.
     pub first_claimed_at: Timestamp,
+    /// Which request of the command is claimed.
+    pub step: u32,
 }
 
 /// One of several requests of a command was answered.
@@ -43,14 +44,30 @@ pub struct Verdict {
     pub outcome: Box<[u8]>,
 }
 
+/// Every command before this offset has its outcome on the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerPosition {
+    pub lineage: Lineage,
+    pub offset: u64,
+}
+
+/// The record key of an answered step: the command's id and the step's number.
+#[must_use]
+pub fn ledger_answer_key(command: CommandId, step: u32) -> Vec<u8> {
+    [command.as_bytes().as_slice(), &step.to_be_bytes()].concat()
+}
+
 impl LedgerEntry {
-    /// The record key on `tradewind.ledger.<vendor>`. Never changes.
+    /// The record key on `tradewind.ledger.<vendor>`. Never changes. A claim is
+    /// replaced by the next one and by the verdict, an answered step by nothing:
+    /// forgetting a command takes a tombstone for each of its keys.
     #[must_use]
     pub fn key(&self) -> Vec<u8> {
         match self {
-            LedgerEntry::Claimed(Claimed { command, .. })
-            | LedgerEntry::StepAnswered(StepAnswered { command, .. })
-            | LedgerEntry::Verdict(Verdict { command, .. }) => command.as_bytes().to_vec(),
+            LedgerEntry::Claimed(Claimed { command, .. }) | LedgerEntry::Verdict(Verdict { command, .. }) => {
+                command.as_bytes().to_vec()
+            }
+            LedgerEntry::StepAnswered(answered) => ledger_answer_key(answered.command, answered.step),
             LedgerEntry::Position(_) => b"position".to_vec(),
         }
     }

@@ -29,16 +29,16 @@ mod time;
 pub use command::{Capability, Change, Command, CommandBody, CommandClass, MessageLine, MessageSend};
 pub use control::{
     ApprovalDecided, BindingSet, ConnectionChanged, DefinitionActivated, FactUnparked, InstanceUnparked, Intake,
-    Lifecycle, SettingSet, SwitchSet,
+    Lifecycle, Scope, SettingSet, SwitchSet,
 };
 pub use decision::{
-    Alternative, Choice, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Parked, Transition,
+    Alternative, Choice, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Parked, ParkedAt, Transition,
     TurnCommitted,
 };
 pub use delivery::{DeadLetter, Header, RawDelivery};
 pub use directory::{ConnectionEntry, DefinitionStored, DirectoryEntry, DirectoryValue, OwnerEntry, TenantEntry};
 pub use entity::{EntityId, EntityKey, EntityKind, IdentifierHash, NORMALISATION_VERSION, Pepper};
-pub use envelope::{Arrival, Envelope, Source};
+pub use envelope::{Arrival, Cause, Envelope, Source};
 pub use fact::{
     Body, CartAbandoned, CartUpdated, CheckoutDeleted, CheckoutUpdated, Direction, Fact, Line, OrderCancelled,
     OrderPlaced, TicketChange, TicketMessaged, TicketStatus, TicketUpdated,
@@ -46,7 +46,7 @@ pub use fact::{
 pub use hash::{Digest, Hasher, derive};
 pub use id::{CommandId, DecisionId, DefinitionHash, FactId, FactIdentity, InstanceId, KeyId, Lineage, WakeupId};
 pub use ingest::{ClockAdjusted, GapClosed, GapOpened, IngestAlive, LineageKind, LineageOpened};
-pub use ledger::{Claimed, LedgerEntry, StepAnswered, Verdict};
+pub use ledger::{Claimed, LedgerEntry, LedgerPosition, StepAnswered, Verdict, ledger_answer_key};
 pub use money::{Currency, Money, MoneyError};
 pub use name::{Account, ConnectionName, Name, NameError, Tenant, Vendor};
 pub use outcome::{Outcome, OutcomeState, Resolution};

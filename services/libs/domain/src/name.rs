@@ -78,10 +78,11 @@ macro_rules! name {
 }
 
 name!(
-    /// A merchant; the unit of order. Empty for facts about the log itself.
+    /// A merchant; the unit of order. Empty for facts about the log itself. A
+    /// dash alone stands for that in URIs, and is nobody's name.
     Tenant,
-    "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, or nothing for the system",
-    |text: &str| text.is_empty() || is_label(text)
+    "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, not a dash alone, or nothing for the system",
+    |text: &str| text.is_empty() || (is_label(text) && text != "-")
 );
 name!(
     /// Who sent a fact or carries out a command, such as `shopify`.
@@ -161,6 +162,8 @@ mod tests {
     fn a_name_refuses_what_would_break_a_key_or_a_header() {
         assert!(Vendor::new("Shopify").is_err());
         assert!(Tenant::new("shop\0one").is_err());
+        assert!(Tenant::new("-").is_err());
+        assert!(Tenant::new("a-b").is_ok());
         assert!(Account::new("a\nb").is_err());
         assert!(ConnectionName::new("").is_err());
         assert!(Account::new("demo.myshopify.com").is_ok());

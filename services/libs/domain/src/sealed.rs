@@ -45,6 +45,17 @@ pub fn key_owner_digest(tenant: &Tenant, owner: &EntityKey) -> Digest {
 mod tests {
     use super::*;
     use crate::entity::{EntityKind, IdentifierHash};
+    use crate::name::{Account, Vendor};
+
+    /// From docs/contract_vectors.py.
+    #[test]
+    fn the_owner_of_an_objects_key_never_changes() {
+        let (vendor, account) = (Vendor::new("shopify").unwrap(), Account::new("demo.myshopify.com").unwrap());
+        let cart = EntityKey::at_vendor(EntityKind::Cart, &vendor, &account, "eeafa272cebfd4b22385bc4b645e762c");
+        let digest = key_owner_digest(&Tenant::new("demo").unwrap(), &cart);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "191790b3bd31eeda000e30a2f8cd39d7ce67a8b26b258f7a776312213e60c6b6");
+    }
 
     /// Computed outside this code:
     /// `printf '\0\0\0\5owner\0\0\0\4demo\0\0\0\24\1\0\0\1\11\11\11\11\11\11\11\11\11\11\11\11\11\11\11\11' | sha256sum`.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use tradewind_domain::{
-    Choice, CommandId, Decision, EntityKey, FactId, InstanceId, Name, Parked, Position, Tenant, Transition,
+    Choice, CommandId, Decision, EntityKey, FactId, InstanceId, Name, Parked, ParkedAt, Position, Tenant, Transition,
 };
 use tradewind_ports::StoreError;
 
@@ -175,11 +175,14 @@ fn park(state: &mut State, tenant: &Tenant, parked: &Parked) -> Result<(), Store
                 leaf.parked.insert(parked.fact);
             })
         }),
-        Parked::Instance(parked) => instance(state, tenant, parked.instance, |instance| {
-            let is_parked = |wakeup: &Wakeup| Some(wakeup.id) == parked.wakeup;
-            instance.parked = instance.wakeups.iter().find(|wakeup| is_parked(wakeup)).cloned();
-            instance.wakeups.retain(|wakeup| !is_parked(wakeup));
-        }),
+        Parked::Instance(parked) => match parked.at {
+            ParkedAt::Wakeup(at) => instance(state, tenant, parked.instance, |instance| {
+                instance.parked = instance.wakeups.iter().find(|wakeup| wakeup.id == at).cloned();
+                instance.wakeups.retain(|wakeup| wakeup.id != at);
+            }),
+            // There is no leaf yet, or it stands as it was with all its wakeups.
+            ParkedAt::Trigger(_) | ParkedAt::Outcome(_) => Ok(()),
+        },
     }
 }
 

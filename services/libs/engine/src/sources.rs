@@ -34,11 +34,16 @@ struct Hole {
 }
 
 impl Sources {
-    /// A live fact of a vendor, or a beat that names it, is a sign of life.
+    /// A live fact of a vendor, or a beat that names it, is a sign of life. An
+    /// outcome is none, whoever it is said to come from: that we could call the
+    /// vendor does not say that it can reach us.
     pub(crate) fn fold(&mut self, envelope: &Envelope, now: Timestamp) {
         if let Body::IngestAlive(beat) = &envelope.fact.body {
             beat.vendors.iter().for_each(|vendor| self.heard(vendor, now));
-        } else if envelope.arrival == Arrival::Live && envelope.source.vendor != Vendor::ourselves() {
+        } else if envelope.arrival == Arrival::Live
+            && envelope.source.vendor != Vendor::ourselves()
+            && !matches!(envelope.fact.body, Body::Outcome(_))
+        {
             self.heard(&envelope.source.vendor, now);
         }
     }
@@ -98,7 +103,7 @@ impl Sources {
 mod tests {
     use super::*;
     use crate::leaf::ConnectionState;
-    use tradewind_domain::{Account, ConnectionName, FactId};
+    use tradewind_domain::{Account, CommandId, ConnectionName, Fact, FactId, Outcome, OutcomeState, Source, Tenant};
 
     const MINUTE: i64 = 60_000;
 
@@ -146,6 +151,47 @@ mod tests {
         let mut long_after = back.clone();
         (63..=302).for_each(|minute| long_after.heard(&shopify(), at(minute)));
         assert!(!missing(&long_after, 302));
+    }
+
+    #[test]
+    fn what_we_reach_does_not_say_that_we_are_reached() {
+        let outcome = Outcome {
+            command: CommandId::from_bytes([1; 16]),
+            attempt: 1,
+            state: OutcomeState::Succeeded,
+            code: Name::fixed(""),
+            retry_at: None,
+            vendor_ref: "".into(),
+            vendor_version: "".into(),
+            value_before: "".into(),
+            value_after: "".into(),
+            cost: None,
+            actor: Name::fixed(""),
+            resolution: None,
+            evidence: None,
+        };
+        let from = |vendor, body| Envelope {
+            offset: 0,
+            recorded_at: at(3),
+            imported: false,
+            produced_at: None,
+            tenant: Tenant::new("demo").unwrap(),
+            id: FactId::from_bytes([1; 16]),
+            source: Source { vendor, account: Account::none() },
+            arrival: Arrival::Live,
+            placement: 1,
+            translation: 0,
+            caused_by: None,
+            fact: Fact { occurred_at: at(3), body },
+        };
+        let is_heard = |envelope: &Envelope| {
+            let mut sources = heard(&[0]);
+            sources.fold(envelope, at(3));
+            sources != heard(&[0])
+        };
+        assert!(is_heard(&from(shopify(), Body::Tick)));
+        assert!(!is_heard(&from(shopify(), Body::Outcome(outcome))));
+        assert!(!is_heard(&from(Vendor::ourselves(), Body::Tick)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tradewind_domain::{
     Body, Choice, Decision, DecisionId, EntityKey, Envelope, FactId, FactParked, InstanceId, InstanceParked, Lifecycle,
-    Name, Outcome, Parked, Position, Tenant, Timestamp, Transition, derive,
+    Name, Outcome, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, derive,
 };
 use tradewind_ports::StoreError;
 
@@ -364,7 +364,13 @@ fn ask(
         }
         Err(panic) => decision.parked.push(Parked::Instance(InstanceParked {
             instance: asked.instance.id,
-            wakeup: decision.wakeup,
+            at: match cause {
+                Cause::Wakeup(wakeup) => ParkedAt::Wakeup(wakeup.id),
+                Cause::Trigger(_) => ParkedAt::Trigger(decision.fact),
+                Cause::Outcome(_) => ParkedAt::Outcome(decision.fact),
+            },
+            workflow: asked.instance.workflow.clone(),
+            subject: asked.instance.subject.clone(),
             build: stepping.build.clone(),
             reason: reason_of(panic.as_ref()).into(),
         })),
@@ -449,9 +455,11 @@ fn decide_on_wakeup(
         }
         None => decision.parked.push(Parked::Instance(InstanceParked {
             instance: instance.id,
-            wakeup: Some(wakeup.id),
+            at: ParkedAt::Wakeup(wakeup.id),
             build: stepping.build.clone(),
             reason: format!("this build has no workflow named {}", instance.workflow).into(),
+            workflow: instance.workflow,
+            subject: instance.subject,
         })),
     }
     for choice in &decision.choices {

@@ -290,7 +290,9 @@ fn parked(parked: &Parked) -> String {
     match parked {
         Parked::Fact(fact) => format!("fact {} could not be folded: {}", fact.fact, cut(&fact.reason)),
         Parked::Instance(instance) => {
-            format!("instance {} could not be decided: {}", instance.instance, cut(&instance.reason))
+            let (id, workflow, subject) =
+                (instance.instance, &instance.workflow, crate::entity::text(&instance.subject));
+            format!("instance {id} of {workflow} for {subject} could not be decided: {}", cut(&instance.reason))
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::ExplainError;
 use crate::fact::FactSeen;
 use crate::ledger::{LedgerSeen, LedgerStep};
 use crate::log::{Scan, next, scan, seek};
-use crate::outcome::OutcomeSeen;
+use crate::outcome::{Issued, OutcomeSeen};
 use crate::place::{Place, commands_of, commands_of_choice, decided_at, decoded, envelope, millis_of, unreadable};
 
 /// Most decisions of one millisecond that are looked through for one id.
@@ -139,15 +139,15 @@ impl Explainer {
     pub fn outcomes(
         &self,
         partition: u32,
-        issued: &BTreeMap<CommandId, u64>,
+        issued: &BTreeMap<CommandId, Issued>,
         ahead: u64,
     ) -> Result<Vec<OutcomeSeen>, ExplainError> {
         let at = Topic::Events.partition(partition);
         let end = self.log.bounds(&at)?.end;
-        let mut open: BTreeMap<CommandId, u64> = issued.clone();
+        let mut open: BTreeSet<CommandId> = issued.keys().copied().collect();
         let mut seen: BTreeMap<FactId, OutcomeSeen> = BTreeMap::new();
         let mut read_to = 0;
-        let mut starts: Vec<u64> = issued.values().copied().collect();
+        let mut starts: Vec<u64> = issued.values().map(|issued| issued.offset).collect();
         starts.sort_unstable();
         for start in starts {
             if open.is_empty() {
@@ -157,12 +157,12 @@ impl Explainer {
             read_to = scan(&*self.log, &at, from, end.min(start.saturating_add(ahead)).max(from), |stored| {
                 let event = envelope(&at, stored)?;
                 let Some(outcome) = OutcomeSeen::of(&event) else { return Ok(Scan::On) };
-                if issued.contains_key(&outcome.command) {
+                if let Some(issued) = issued.get(&outcome.command) {
                     if outcome.is_final {
                         open.remove(&outcome.command);
                     }
                     // It may stand on the log twice.
-                    seen.entry(outcome.id).or_insert(outcome);
+                    seen.entry(outcome.id).or_insert(outcome.carried_out_by(&issued.by));
                 }
                 Ok(if open.is_empty() { Scan::Done } else { Scan::On })
             })?;
@@ -208,10 +208,10 @@ impl Explainer {
         let causes = seen.commands().flat_map(|issued| &issued.causes);
         let wanted: BTreeSet<FactId> = read.chain(causes).copied().chain([decision.fact]).collect();
         let FactsFound { facts, missing, searched } = self.facts(partition, position, wanted, &seen)?;
-        let issued: BTreeMap<CommandId, u64> = seen
+        let issued: BTreeMap<CommandId, Issued> = seen
             .commands()
             .filter(|issued| command.is_none_or(|asked| asked == issued.id))
-            .map(|issued| (issued.id, position.offset))
+            .map(|command| (command.id, Issued::of(command, position.offset)))
             .collect();
         let end = self.log.bounds(&Topic::Events.partition(partition))?.end;
         let to = end.min(position.offset.saturating_add(OUTCOMES_AHEAD));
@@ -278,20 +278,21 @@ impl Explainer {
         &self,
         partition: u32,
         decision: &DecisionSeen,
-        issued: &BTreeMap<CommandId, u64>,
+        issued: &BTreeMap<CommandId, Issued>,
         since: Timestamp,
     ) -> Result<Vec<LedgerSeen>, ExplainError> {
         let mut entries = Vec::new();
         let of_vendor = |command: &crate::CommandSeen| issued.contains_key(&command.id).then(|| command.vendor.clone());
         let vendors: BTreeSet<_> = decision.commands().filter_map(of_vendor).collect();
-        let keys: BTreeSet<&[u8]> = issued.keys().map(|id| id.as_bytes().as_slice()).collect();
         for vendor in vendors {
             let at = Topic::Ledger(vendor.clone()).partition(partition);
             let bounds = self.log.bounds(&at)?;
             let from = seek(&*self.log, &at, bounds, |record| Ok(record.appended_at + SKEW_MS < since))?;
             let mut open: BTreeSet<CommandId> = issued.keys().copied().collect();
             scan(&*self.log, &at, from, bounds.end.min(from.saturating_add(LEDGER_AHEAD)), |stored| {
-                if !keys.contains(stored.key.as_slice()) {
+                // Every key of a command begins with its id.
+                let id = stored.key.first_chunk().map(|id| CommandId::from_bytes(*id));
+                if !id.is_some_and(|id| issued.contains_key(&id)) {
                     return Ok(Scan::On);
                 }
                 let entry = ledger::decode(stored).map_err(|source| unreadable(&at, stored.offset, source))?;

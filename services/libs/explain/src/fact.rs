@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tradewind_domain::{
-    Body, CartUpdated, CheckoutUpdated, Direction, EntityKey, Envelope, Fact, FactId, Intake, Lifecycle, Line,
+    Body, CartUpdated, Cause, CheckoutUpdated, Direction, EntityKey, Envelope, Fact, FactId, Intake, Lifecycle, Line,
     LineageKind, Money, OrderPlaced, Tenant, TicketChange, TicketMessaged, TicketUpdated, Timestamp,
 };
 
@@ -39,7 +39,7 @@ pub struct FactSeen {
     pub names: Vec<EntityKey>,
     pub personal: Vec<Personal>,
     #[serde(serialize_with = "text::shown_if_any")]
-    pub caused_by: Option<FactId>,
+    pub caused_by: Option<Cause>,
 }
 
 impl FactSeen {
@@ -60,7 +60,7 @@ impl FactSeen {
             about: about.map(|(about, _)| about.clone()),
             names: about.map(|(_, names)| names.to_vec()).unwrap_or_default(),
             personal: personal(body),
-            caused_by: envelope.caused_by.map(FactId::from_bytes),
+            caused_by: envelope.caused_by,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the actuator's ledger says of a command: promised, answered, judged.
 
 use serde::Serialize;
-use tradewind_domain::{Body, CommandId, LedgerEntry, Timestamp, Verdict};
+use tradewind_domain::{Body, Claimed, CommandId, LedgerEntry, Timestamp, Verdict};
 use tradewind_wire::fact;
 
 use crate::text;
@@ -23,6 +23,7 @@ pub struct LedgerSeen {
 pub enum LedgerStep {
     /// Durable before anything was sent.
     Claimed {
+        step: u32,
         valid_ms: i64,
         #[serde(serialize_with = "text::time")]
         first_claimed_at: Timestamp,
@@ -38,8 +39,8 @@ impl LedgerSeen {
     pub(crate) fn of(entry: &LedgerEntry, offset: u64, recorded_at: Timestamp) -> Option<LedgerSeen> {
         let (command, attempt, step) = match entry {
             LedgerEntry::Claimed(claimed) => {
-                let (valid_ms, first_claimed_at) = (claimed.valid_ms, claimed.first_claimed_at);
-                (claimed.command, claimed.attempt, LedgerStep::Claimed { valid_ms, first_claimed_at })
+                let Claimed { command, attempt, valid_ms, first_claimed_at, step } = *claimed;
+                (command, attempt, LedgerStep::Claimed { step, valid_ms, first_claimed_at })
             }
             LedgerEntry::StepAnswered(answered) => {
                 let step = LedgerStep::Answered { step: answered.step, status: answered.status };

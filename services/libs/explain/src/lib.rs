@@ -32,6 +32,6 @@ pub use error::ExplainError;
 pub use explainer::Explainer;
 pub use fact::FactSeen;
 pub use ledger::{LedgerSeen, LedgerStep};
-pub use outcome::OutcomeSeen;
+pub use outcome::{Issued, OutcomeSeen};
 pub use personal::{Personal, Shown};
 pub use text::rfc3339;

@@ -1,11 +1,28 @@
 //! An outcome as it is shown: what became of a command, by whom and when.
 
 use serde::Serialize;
-use tradewind_domain::{Body, CommandId, Envelope, FactId, Money, Tenant, Timestamp};
+use tradewind_domain::{Body, CommandId, Envelope, FactId, Money, Source, Tenant, Timestamp};
 
+use crate::command::CommandSeen;
 use crate::personal::Personal;
 use crate::text;
 use crate::words::{self, cut};
+
+/// A command whose outcomes are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The offset on `tradewind.events` it was issued at.
+    pub offset: u64,
+    /// Whose account it was for. Its outcomes are our word, and don't name it.
+    pub by: Source,
+}
+
+impl Issued {
+    #[must_use]
+    pub fn of(command: &CommandSeen, offset: u64) -> Issued {
+        Issued { offset, by: Source { vendor: command.vendor.clone(), account: command.account.clone() } }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OutcomeSeen {
@@ -26,6 +43,7 @@ pub struct OutcomeSeen {
     pub occurred_at: Timestamp,
     #[serde(serialize_with = "text::time")]
     pub recorded_at: Timestamp,
+    /// The vendor and account that the command names, where the command is at hand.
     pub source: String,
     pub vendor_ref: String,
     pub vendor_version: String,
@@ -41,6 +59,11 @@ pub struct OutcomeSeen {
 }
 
 impl OutcomeSeen {
+    pub(crate) fn carried_out_by(mut self, by: &Source) -> OutcomeSeen {
+        self.source = words::source(by);
+        self
+    }
+
     /// `None` for a fact that is no outcome.
     #[must_use]
     pub fn of(envelope: &Envelope) -> Option<OutcomeSeen> {

@@ -180,9 +180,9 @@ fn print_what_happened(to: &mut Formatter<'_>, chain: &Chain) -> fmt::Result {
 fn print_ledger(to: &mut Formatter<'_>, entry: &LedgerSeen) -> fmt::Result {
     let (at, attempt) = (rfc3339(entry.recorded_at), entry.attempt);
     match &entry.step {
-        LedgerStep::Claimed { valid_ms, first_claimed_at } => {
+        LedgerStep::Claimed { step, valid_ms, first_claimed_at } => {
             let (valid, first) = (span(*valid_ms), rfc3339(*first_claimed_at));
-            writeln!(to, "  {at}  attempt {attempt} claimed for {valid} (first claimed {first})")
+            writeln!(to, "  {at}  attempt {attempt}, request {step} claimed for {valid} (first claimed {first})")
         }
         LedgerStep::Answered { step, status } => {
             writeln!(to, "  {at}  attempt {attempt}, request {step} was answered with status {status}")

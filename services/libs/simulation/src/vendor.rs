@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tradewind_domain::{
-    Arrival, Body, Command, CommandId, Fact, FactId, Name, Outcome, OutcomeState, Source, Timestamp,
+    Arrival, Body, Cause, Command, CommandId, Fact, FactId, Name, Outcome, OutcomeState, Source, Timestamp,
 };
 use tradewind_wire::record::NewFact;
 
@@ -85,13 +85,13 @@ fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
     NewFact {
         tenant: command.tenant.clone(),
         id: FactId::of_outcome(command.id, 1, state),
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: at,
         recorded_at: None,
         placement: 1,
         translation: 0,
-        caused_by: Some(*command.id.as_bytes()),
+        caused_by: Some(Cause::Command(command.id)),
         raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }

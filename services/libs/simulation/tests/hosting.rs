@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tradewind_domain::{
-    Account, Body, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, FactId, Intake, Name, SwitchSet,
-    TenantEntry, Timestamp,
+    Account, Body, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, FactId, Intake, Name, Scope,
+    SwitchSet, TenantEntry, Timestamp,
 };
 use tradewind_engine::{Budget, Rules};
 use tradewind_orchestrator::{
@@ -273,7 +273,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
         max_body_bytes: 0,
     };
     let elsewhere = ConnectionEntry { tenant: shop::tenant(2), ..connection.clone() };
-    let switch = SwitchSet { scope: Name::fixed("all"), stopped: true, reason: "a test".into(), version: 0 };
+    let switch = SwitchSet { scope: Scope::All, stopped: true, reason: "a test".into(), version: 0 };
     let entry = |version, value| directory::record(&DirectoryEntry { version, value });
     let at_home = |tenant, partition| TenantEntry { tenant, partition, placement: 1, pepper: Name::fixed("pepper") };
     let log = broker.connect(ProcessId(9), &Faults::none());
@@ -303,7 +303,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     let again = host(&broker, 2, false);
     again.wait_until_caught_up();
     // It has read the directory by the time it tells of something newer in it.
-    let newer = SwitchSet { scope: Name::fixed("all"), stopped: false, reason: "a test".into(), version: 0 };
+    let newer = SwitchSet { scope: Scope::All, stopped: false, reason: "a test".into(), version: 0 };
     log.append(&directory_at, vec![entry(4, DirectoryValue::Switch { tenant, switch: newer })]).unwrap();
     wait_until("the newer switch is there", || again.events_of_kind("tradewind.switch.set.v1").len() == 2);
     assert_eq!(again.events_of_kind(changed).len(), 2);

@@ -12,6 +12,10 @@ use tradewind_wire::vault::{self, KeyEntry};
 /// One read, and one frame of the copy.
 const READ: ReadLimit = ReadLimit { records: 5_000, bytes: 1 << 20 };
 
+/// The record key of a beat, which rolls the segment so that tombstones are
+/// cleaned away. It says nothing about any key, whatever its value.
+const BEAT: &[u8] = b"beat";
+
 /// What one record says.
 #[derive(Debug)]
 pub(crate) enum Change {
@@ -65,7 +69,7 @@ impl KeysTopic {
                 return Err(Trouble::Unavailable(format!("{} stopped at {next}, before its end {end}", self.at)));
             }
             let mut changes = Vec::with_capacity(records.len());
-            for record in &records {
+            for record in records.iter().filter(|record| record.key != BEAT) {
                 let damaged = |what| Trouble::Damaged(format!("{} at offset {}: {what}", self.at, record.offset));
                 changes.push((record.offset, Change::of(record).map_err(damaged)?));
             }

@@ -290,6 +290,23 @@ fn keys_that_were_deleted_from_the_topic_are_damage() {
     assert!(matches!(installation.try_open("a"), Err(VaultError::Damaged { .. })));
 }
 
+/// It rolls the segment, so that erased keys are cleaned away for good.
+#[test]
+fn a_beat_says_nothing_about_keys() {
+    let installation = Installation::new();
+    let a = installation.open("a");
+    let key = a.key_of(&demo(), &owner(1)).unwrap();
+    let beat = |value| NewRecord { key: b"beat".to_vec(), value, ..installation.entry(2) };
+    let beats = vec![beat(Some(vec![0xff; 9])), beat(None), beat(Some(vec![]))];
+    installation.log().append(&Topic::Keys.partition(0), beats).unwrap();
+    a.follow().unwrap();
+    assert_eq!(a.key_of(&demo(), &owner(1)), Ok(key.clone()));
+    drop(a);
+    let again = installation.open("a");
+    assert_eq!(again.key_of(&demo(), &owner(1)), Ok(key));
+    assert!(installation.open("b").key_of(&demo(), &owner(2)).is_ok());
+}
+
 #[test]
 fn what_is_no_key_entry_stops_the_vault_with_its_place() {
     let installation = Installation::new();

@@ -218,6 +218,7 @@ fn command(given: &Value, vendor: &Vendor) -> Command {
         issued_at,
         not_before: issued_at,
         deadline: issued_at + 3_600_000,
+        workflow: Name::fixed("cart-recovery"),
         instance: InstanceId::from_bytes([1; 16]),
         decision: DecisionId::from_bytes([2; 16]),
         causes: vec![],

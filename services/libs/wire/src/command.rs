@@ -135,6 +135,7 @@ impl Wire for Command {
             contact: to_option(self.contact.as_ref()),
             instance: self.instance.to_proto(),
             decision: self.decision.to_proto(),
+            workflow: self.workflow.to_proto(),
             body: Some(match &self.body {
                 CommandBody::MessageSend(body) => proto::command::Body::MessageSend(body.to_proto()),
             }),
@@ -162,6 +163,7 @@ impl Wire for Command {
             issued_at: field(proto.issued_at_ms, "issued_at_ms")?,
             not_before: field(proto.not_before_ms, "not_before_ms")?,
             deadline: field(proto.deadline_ms, "deadline_ms")?,
+            workflow: field(proto.workflow, "workflow")?,
             instance: field(proto.instance, "instance")?,
             decision: field(proto.decision, "decision")?,
             causes: list(proto.causes, "causes")?,

@@ -2,8 +2,8 @@
 
 use prost::Message;
 use tradewind_domain::{
-    ApprovalDecided, BindingSet, ConnectionChanged, DefinitionActivated, FactUnparked, InstanceUnparked, SettingSet,
-    SwitchSet,
+    ApprovalDecided, BindingSet, ConnectionChanged, DefinitionActivated, FactUnparked, InstanceUnparked, Scope,
+    SettingSet, SwitchSet,
 };
 
 use crate::common::{Wire, field, or_blank, unless_blank, wire_enum};
@@ -80,7 +80,7 @@ impl Wire for SwitchSet {
 
     fn to_proto(&self) -> proto::SwitchSet {
         proto::SwitchSet {
-            scope: self.scope.to_proto(),
+            scope: self.scope.to_string(),
             stopped: self.stopped,
             reason: self.reason.to_string(),
             version: self.version,
@@ -89,12 +89,16 @@ impl Wire for SwitchSet {
 
     fn from_proto(proto: proto::SwitchSet) -> Result<SwitchSet, Mismatch> {
         Ok(SwitchSet {
-            scope: field(proto.scope, "scope")?,
+            scope: scope(&proto.scope).map_err(|mismatch| mismatch.within("scope"))?,
             stopped: proto.stopped,
             reason: proto.reason.into(),
             version: proto.version,
         })
     }
+}
+
+fn scope(text: &str) -> Result<Scope, Mismatch> {
+    text.parse().map_err(|expected| Mismatch::text(expected, text))
 }
 
 impl Wire for DefinitionActivated {

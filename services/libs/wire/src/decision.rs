@@ -4,7 +4,7 @@
 use prost::Message;
 use tradewind_domain::{
     Alternative, Choice, Command, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Lineage,
-    LineageOpened, Parked, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
+    LineageOpened, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
 };
 use tradewind_ports::{Headers, NewRecord, Record};
 
@@ -57,18 +57,20 @@ pub fn record(decision: &Decision, position: Position, lineage: Lineage) -> Enco
     EncodedDecision { record: NewRecord { key, headers, value: Some(value.encode_to_vec()) }, commands }
 }
 
-/// The record of a commit point. It belongs to the partition, so to no tenant.
+/// The record of a commit point of a partition. It belongs to no tenant. All
+/// partitions have one lineage, so the id names the partition beside it.
 #[must_use]
-pub fn turn_record(turn: &TurnCommitted) -> NewRecord {
-    let id = format_args!("{}/{}", turn.lineage, turn.to);
+pub fn turn_record(partition: u32, turn: &TurnCommitted) -> NewRecord {
+    let id = format_args!("{}/{partition}/{}", turn.lineage, turn.to);
     let headers = of_partition(id, "tradewind.turn.committed.v1", Some(turn.watermark), turn.lineage);
     partition_record(headers, proto::decision_record::Body::TurnCommitted(turn.to_proto()))
 }
 
 /// The record that opens `tradewind.decisions` of a partition.
 #[must_use]
-pub fn lineage_record(opened: &LineageOpened) -> NewRecord {
-    let headers = of_partition(format_args!("{}", opened.lineage), "tradewind.lineage.opened.v1", None, opened.lineage);
+pub fn lineage_record(partition: u32, opened: &LineageOpened) -> NewRecord {
+    let id = format_args!("{}/{partition}", opened.lineage);
+    let headers = of_partition(id, "tradewind.lineage.opened.v1", None, opened.lineage);
     partition_record(headers, proto::decision_record::Body::Lineage(opened.to_proto()))
 }
 
@@ -477,7 +479,13 @@ impl Wire for InstanceParked {
     fn to_proto(&self) -> proto::InstanceParked {
         proto::InstanceParked {
             instance: self.instance.to_proto(),
-            wakeup: or_blank(self.wakeup.as_ref()),
+            cause: Some(match self.at {
+                ParkedAt::Wakeup(wakeup) => proto::instance_parked::Cause::Wakeup(wakeup.to_proto()),
+                ParkedAt::Trigger(fact) => proto::instance_parked::Cause::Trigger(fact.to_proto()),
+                ParkedAt::Outcome(fact) => proto::instance_parked::Cause::Outcome(fact.to_proto()),
+            }),
+            workflow: self.workflow.to_proto(),
+            subject: Some(self.subject.to_proto()),
             build: self.build.to_proto(),
             reason: self.reason.to_string(),
         }
@@ -486,7 +494,13 @@ impl Wire for InstanceParked {
     fn from_proto(proto: proto::InstanceParked) -> Result<InstanceParked, Mismatch> {
         Ok(InstanceParked {
             instance: field(proto.instance, "instance")?,
-            wakeup: unless_blank(proto.wakeup, "wakeup")?,
+            at: match one_of(proto.cause, "cause")? {
+                proto::instance_parked::Cause::Wakeup(wakeup) => ParkedAt::Wakeup(field(wakeup, "wakeup")?),
+                proto::instance_parked::Cause::Trigger(fact) => ParkedAt::Trigger(field(fact, "trigger")?),
+                proto::instance_parked::Cause::Outcome(fact) => ParkedAt::Outcome(field(fact, "outcome")?),
+            },
+            workflow: field(proto.workflow, "workflow")?,
+            subject: required(proto.subject, "subject")?,
             build: field(proto.build, "build")?,
             reason: proto.reason.into(),
         })

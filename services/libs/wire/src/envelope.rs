@@ -3,7 +3,7 @@
 //! stand in headers only: it is read as imported, at offset 0.
 
 use prost::Message;
-use tradewind_domain::{Body, Envelope, Source};
+use tradewind_domain::{Body, Cause, Envelope, Source};
 use tradewind_ports::Record;
 
 use crate::common::{self, Wire, embedded, field, or_blank, unless_blank, wire_enum};
@@ -18,8 +18,7 @@ wire_enum!(Arrival { Live, Recovered, Backfill });
 ///
 /// # Errors
 ///
-/// Its key or headers are not those of an event. A record for newer readers is
-/// copied all the same, and stays one for newer readers.
+/// A newer release wrote it, or its key or headers are not those of an event.
 pub fn encode(record: &Record) -> Result<Vec<u8>, DecodeError> {
     let attributes = Attributes::of(record)?;
     let proto = proto::Envelope {
@@ -34,7 +33,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, DecodeError> {
         placement: attributes.placement,
         min_reader: attributes.min_reader,
         translation: attributes.translation,
-        caused_by: or_blank(attributes.caused_by.as_ref()),
+        caused_by: attributes.caused_by.map(cause_to_proto),
         value: record.value.clone().ok_or(DecodeError::NoValue { message: "fact" })?,
     };
     Ok(proto.encode_to_vec())
@@ -83,9 +82,23 @@ pub(crate) fn to_proto(envelope: &Envelope) -> proto::Envelope {
         placement: envelope.placement,
         min_reader: READER_LEVEL,
         translation: envelope.translation,
-        caused_by: or_blank(envelope.caused_by.as_ref()),
+        caused_by: envelope.caused_by.map(cause_to_proto),
         value: envelope.fact.to_proto().encode_to_vec(),
     }
+}
+
+fn cause_to_proto(cause: Cause) -> proto::envelope::CausedBy {
+    match cause {
+        Cause::Command(command) => proto::envelope::CausedBy::CausedByCommand(command.to_proto()),
+        Cause::Fact(fact) => proto::envelope::CausedBy::CausedByFact(fact.to_proto()),
+    }
+}
+
+fn cause_from_proto(proto: proto::envelope::CausedBy) -> Result<Cause, Mismatch> {
+    Ok(match proto {
+        proto::envelope::CausedBy::CausedByCommand(command) => Cause::Command(field(command, "caused_by_command")?),
+        proto::envelope::CausedBy::CausedByFact(fact) => Cause::Fact(field(fact, "caused_by_fact")?),
+    })
 }
 
 fn from_proto(proto: proto::Envelope) -> Result<Envelope, Mismatch> {
@@ -100,7 +113,7 @@ fn from_proto(proto: proto::Envelope) -> Result<Envelope, Mismatch> {
         arrival: field(proto.arrival, "arrival")?,
         placement: proto.placement,
         translation: proto.translation,
-        caused_by: unless_blank(proto.caused_by, "caused_by")?,
+        caused_by: proto.caused_by.map(cause_from_proto).transpose()?,
         fact: embedded(&proto.value, "value")?,
     })
 }

@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Write};
 use std::str::FromStr;
 
-use tradewind_domain::{Account, EntityKey, Tenant, Timestamp, Vendor};
+use tradewind_domain::{Account, EntityId, EntityKey, Tenant, Timestamp, Vendor};
 use tradewind_ports::{Headers, Record};
 
 use crate::common::ReadName;
@@ -26,6 +26,10 @@ pub(crate) const CAUSED_BY: &str = "tw-caused-by";
 pub(crate) const RAW: &str = "tw-raw";
 pub(crate) const POSITION: &str = "tw-position";
 pub(crate) const LINEAGE: &str = "tw-lineage";
+
+/// In place of no tenant: two slashes at its beginning would make a URI's first
+/// segment a host.
+const SYSTEM: &str = "-";
 
 const CONTENT_TYPE: &str = "content-type";
 const PROTOBUF: &[u8] = b"application/protobuf";
@@ -66,12 +70,13 @@ impl Writer {
         let mut writer = Writer::new().bytes("ce_specversion", b"1.0").text(ID, &event.id);
         writer.text.clear();
         // Writing to a string can't fail.
-        let _ = write!(writer.text, "/{}/{}/", event.tenant, event.vendor);
+        let tenant = if event.tenant.is_system() { SYSTEM } else { event.tenant.as_str() };
+        let _ = write!(writer.text, "/{tenant}/{}/", event.vendor);
         let _ = Escaped(&mut writer.text).write_str(event.account);
         writer = writer.flush(SOURCE).text(TYPE, event.kind);
         if let Some(subject) = event.subject {
             writer.text.clear();
-            let _ = write!(Escaped(&mut writer.text), "{subject}");
+            write_subject(&mut writer.text, subject);
             if writer.text.len() <= LONGEST_SUBJECT {
                 writer = writer.flush("ce_subject");
             }
@@ -110,14 +115,31 @@ impl Writer {
     }
 }
 
-/// Percent-encodes what may not stand in a URI's path: everything but the
-/// unreserved characters and `!$&'()*+,;=:@/`, byte by byte of UTF-8.
+/// `<kind>/<vendor>/<account>/<id>` or `<kind>/<hash>`: a slash stands between
+/// the parts and never within one.
+fn write_subject(text: &mut String, subject: &EntityKey) {
+    text.push_str(subject.kind.as_str());
+    match &subject.id {
+        EntityId::Vendor(id) => {
+            for part in [subject.vendor.as_str(), subject.account.as_str(), id] {
+                text.push('/');
+                let _ = Escaped(text).write_str(part);
+            }
+        }
+        EntityId::Hash(hash) => {
+            let _ = write!(text, "/{hash:?}");
+        }
+    }
+}
+
+/// Percent-encodes what may not stand in a segment of a URI's path: everything
+/// but the unreserved characters and `!$&'()*+,;=:@`, byte by byte of UTF-8.
 struct Escaped<'a>(&'a mut String);
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
+            if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
                 self.0.push(char::from(byte));
             } else {
                 write!(self.0, "%{byte:02X}")?;
@@ -256,16 +278,18 @@ pub(crate) fn time(name: &'static str, value: Option<&[u8]>) -> Result<Option<Ti
     Ok(optional(name, value, "milliseconds since 1970: a decimal number")?.map(Timestamp::from_millis))
 }
 
-/// Vendor and account of `/{tenant}/{vendor}/{account}`, whose tenant is the record's key.
+/// Vendor and account of `/{tenant}/{vendor}/{account}`, whose tenant is the
+/// record's key, or a dash for none.
 pub(crate) fn source(value: Option<&[u8]>, tenant: &Tenant) -> Result<(Vendor, Account), DecodeError> {
-    const EXPECTED: &str = "/{tenant}/{vendor}/{account}, of the tenant in the record's key";
+    const EXPECTED: &str = "/{tenant}/{vendor}/{account}, of the tenant in the record's key or of - for none";
     let value = value.ok_or_else(|| missing(SOURCE, EXPECTED))?;
     let parse = || {
         let (named, rest) = text(value)?.strip_prefix('/')?.split_once('/')?;
-        let (vendor, account) = rest.split_once('/')?;
+        let (vendor, account) = rest.split_once('/').filter(|(_, account)| !account.contains('/'))?;
         let vendor = Vendor::read(vendor).ok()?;
         let account = if account.contains('%') { Account::read(&unescape(account)?) } else { Account::read(account) };
-        (named == tenant.as_str()).then_some((vendor, account.ok()?))
+        let expected = if tenant.is_system() { SYSTEM } else { tenant.as_str() };
+        (named == expected).then_some((vendor, account.ok()?))
     };
     parse().ok_or_else(|| wrong(SOURCE, EXPECTED, value))
 }
@@ -284,6 +308,8 @@ pub(crate) fn missing(name: &'static str, expected: &'static str) -> DecodeError
 
 #[cfg(test)]
 mod tests {
+    use tradewind_domain::{EntityKind, IdentifierHash};
+
     use super::*;
 
     fn shown(millis: i64) -> Option<String> {
@@ -321,7 +347,7 @@ mod tests {
         for (account, escaped) in [
             ("demo.myshopify.com", "demo.myshopify.com"),
             ("", ""),
-            ("a/b", "a/b"),
+            ("a/b", "a%2Fb"),
             ("50% off \"shop\"", "50%25%20off%20%22shop%22"),
             ("Müller?#", "M%C3%BCller%3F%23"),
         ] {
@@ -338,6 +364,35 @@ mod tests {
             assert_eq!(headers.text(SOURCE), Some(format!("/demo/shopify/{escaped}").as_str()));
             assert_eq!(source(headers.get(SOURCE), &tenant).unwrap().1.as_str(), account);
         }
+    }
+
+    #[test]
+    fn a_subject_comes_apart_at_its_slashes() {
+        let vendor = Vendor::new("shopify").unwrap();
+        let subject = |account, id| {
+            let mut text = String::new();
+            let account = Account::new(account).unwrap();
+            write_subject(&mut text, &EntityKey::at_vendor(EntityKind::Order, &vendor, &account, id));
+            text
+        };
+        assert_eq!(
+            subject("demo.example.com", "gid://shopify/Order/7"),
+            "order/shopify/demo.example.com/gid:%2F%2Fshopify%2FOrder%2F7"
+        );
+        assert_ne!(subject("a/b", "c"), subject("a", "b/c"));
+        let mut hashed = String::new();
+        let email = EntityKey::identifier(EntityKind::Email, IdentifierHash::from_bytes([0xab; 16]));
+        write_subject(&mut hashed, &email);
+        assert_eq!(hashed, format!("email/{}", "ab".repeat(16)));
+    }
+
+    #[test]
+    fn nobody_is_a_dash_in_a_source() {
+        let of = |text: &str, tenant: &Tenant| source(Some(text.as_bytes()), tenant).is_ok();
+        let (system, demo) = (Tenant::system(), Tenant::new("demo").unwrap());
+        assert!(of("/-/tradewind/", &system));
+        assert!(!of("//tradewind/", &system) && !of("/-/tradewind/", &demo) && !of("/demo/tradewind/", &system));
+        assert!(!of("/demo/shopify/a/b", &demo));
     }
 
     #[test]

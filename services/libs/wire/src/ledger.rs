@@ -1,7 +1,7 @@
 //! Entries of `tradewind.ledger.<vendor>`.
 
 use prost::Message;
-use tradewind_domain::{Claimed, LedgerEntry, StepAnswered, Verdict};
+use tradewind_domain::{Claimed, LedgerEntry, LedgerPosition, StepAnswered, Verdict};
 use tradewind_ports::{NewRecord, Record};
 
 use crate::common::{self, Wire, field, one_of, optional, to_option};
@@ -14,7 +14,7 @@ pub fn record(entry: &LedgerEntry) -> NewRecord {
     NewRecord { key: entry.key(), headers: headers::plain(), value: Some(entry.to_proto().encode_to_vec()) }
 }
 
-/// `None` for a tombstone: the command of this key was forgotten.
+/// `None` for a tombstone: what this key says of its command was forgotten.
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ impl Wire for LedgerEntry {
                 LedgerEntry::Claimed(claimed) => Proto::Claimed(claimed.to_proto()),
                 LedgerEntry::StepAnswered(answered) => Proto::StepAnswered(answered.to_proto()),
                 LedgerEntry::Verdict(verdict) => Proto::Verdict(verdict.to_proto()),
-                LedgerEntry::Position(offset) => Proto::Position(proto::LedgerPosition { offset: *offset }),
+                LedgerEntry::Position(position) => Proto::Position(position.to_proto()),
             }),
         }
     }
@@ -44,7 +44,7 @@ impl Wire for LedgerEntry {
             Proto::Claimed(claimed) => LedgerEntry::Claimed(field(claimed, "claimed")?),
             Proto::StepAnswered(answered) => LedgerEntry::StepAnswered(field(answered, "step_answered")?),
             Proto::Verdict(verdict) => LedgerEntry::Verdict(field(verdict, "verdict")?),
-            Proto::Position(proto::LedgerPosition { offset }) => LedgerEntry::Position(offset),
+            Proto::Position(position) => LedgerEntry::Position(field(position, "position")?),
         })
     }
 }
@@ -58,6 +58,7 @@ impl Wire for Claimed {
             attempt: self.attempt,
             valid_ms: self.valid_ms,
             first_claimed_at_ms: self.first_claimed_at.to_proto(),
+            step: self.step,
         }
     }
 
@@ -67,6 +68,7 @@ impl Wire for Claimed {
             attempt: proto.attempt,
             valid_ms: proto.valid_ms,
             first_claimed_at: field(proto.first_claimed_at_ms, "first_claimed_at_ms")?,
+            step: proto.step,
         })
     }
 }
@@ -104,5 +106,17 @@ impl Wire for Verdict {
 
     fn from_proto(proto: proto::Verdict) -> Result<Verdict, Mismatch> {
         Ok(Verdict { command: field(proto.command, "command")?, attempt: proto.attempt, outcome: proto.outcome.into() })
+    }
+}
+
+impl Wire for LedgerPosition {
+    type Proto = proto::LedgerPosition;
+
+    fn to_proto(&self) -> proto::LedgerPosition {
+        proto::LedgerPosition { offset: self.offset, lineage: self.lineage.to_proto() }
+    }
+
+    fn from_proto(proto: proto::LedgerPosition) -> Result<LedgerPosition, Mismatch> {
+        Ok(LedgerPosition { offset: proto.offset, lineage: field(proto.lineage, "lineage")? })
     }
 }

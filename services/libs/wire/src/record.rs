@@ -1,6 +1,6 @@
 //! Facts as records of `tradewind.events`: key, headers, value.
 
-use tradewind_domain::{Arrival, Body, Envelope, Fact, FactId, FactIdentity, Source, Tenant, Timestamp};
+use tradewind_domain::{Arrival, Body, Cause, Envelope, Fact, FactId, FactIdentity, Source, Tenant, Timestamp};
 use tradewind_ports::{NewRecord, Record, TopicPartition};
 
 use crate::common::ReadName;
@@ -23,8 +23,8 @@ pub struct NewFact {
     pub placement: u32,
     /// The version of the translator; 0 for facts of our own.
     pub translation: u32,
-    /// What led to it: a command or a fact of ours, where that is known.
-    pub caused_by: Option<[u8; 16]>,
+    /// What led to it, where that is known.
+    pub caused_by: Option<Cause>,
     /// The delivery it was translated from, and its offset.
     pub raw: Option<(TopicPartition, u64)>,
     pub fact: Fact,
@@ -90,7 +90,7 @@ pub fn event(new: &NewFact) -> NewRecord {
         writer = writer.text(headers::TRANSLATION, new.translation);
     }
     if let Some(cause) = new.caused_by {
-        writer = writer.text(headers::CAUSED_BY, FactId::from_bytes(cause));
+        writer = writer.text(headers::CAUSED_BY, cause);
     }
     if let Some((at, offset)) = &new.raw {
         writer = writer.text(headers::RAW, format_args!("{}/{}/{offset}", at.topic.name(), at.partition));
@@ -105,7 +105,6 @@ pub fn event(new: &NewFact) -> NewRecord {
 /// A newer release wrote it, or it is no event.
 pub fn envelope(record: &Record) -> Result<Envelope, DecodeError> {
     let attributes = Attributes::of(record)?;
-    headers::check_level(attributes.min_reader)?;
     let value = record.value.as_deref().ok_or(DecodeError::NoValue { message: "fact" })?;
     Ok(Envelope {
         offset: record.offset,
@@ -136,17 +135,18 @@ pub(crate) struct Attributes<'a> {
     pub(crate) imported: bool,
     pub(crate) placement: u32,
     pub(crate) translation: u32,
-    pub(crate) caused_by: Option<[u8; 16]>,
+    pub(crate) caused_by: Option<Cause>,
 }
 
 impl<'a> Attributes<'a> {
     pub(crate) fn of(record: &'a Record) -> Result<Attributes<'a>, DecodeError> {
         const ID_EXPECTED: &str = "a UUID";
         let found = EventHeaders::of(&record.headers);
+        // Before all else: a newer release may write the other headers otherwise.
         let min_reader = headers::min_reader(found.min_reader)?;
+        headers::check_level(min_reader)?;
         let tenant = tenant(&record.key)?;
         let (vendor, account) = headers::source(found.source, &tenant)?;
-        let caused_by: Option<FactId> = headers::optional(headers::CAUSED_BY, found.caused_by, ID_EXPECTED)?;
         Ok(Attributes {
             tenant,
             id: headers::required(headers::ID, found.id, ID_EXPECTED)?,
@@ -160,7 +160,7 @@ impl<'a> Attributes<'a> {
             placement: headers::required(headers::PLACEMENT, found.placement, "an epoch: a decimal number")?,
             translation: headers::optional(headers::TRANSLATION, found.translation, "a version: a decimal number")?
                 .unwrap_or(0),
-            caused_by: caused_by.map(|id| *id.as_bytes()),
+            caused_by: headers::optional(headers::CAUSED_BY, found.caused_by, "command/<uuid> or fact/<uuid>")?,
         })
     }
 }
@@ -170,7 +170,7 @@ pub(crate) fn tenant(key: &[u8]) -> Result<Tenant, DecodeError> {
     std::str::from_utf8(key).ok().and_then(|name| Tenant::read(name).ok()).ok_or_else(|| DecodeError::Field {
         message: "record",
         path: "key".into(),
-        expected: "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, or nothing for the system",
+        expected: "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, not a dash alone, or nothing for the system",
         got: quoted(&String::from_utf8_lossy(key)),
     })
 }

@@ -4,8 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use tradewind_domain::{
     Account, BindingSet, Body, ConnectionEntry, ConnectionName, DefinitionActivated, DirectoryEntry, DirectoryValue,
-    FactId, FactIdentity, Intake, Lifecycle, Name, SettingSet, Source, Tenant, TenantEntry, Timestamp, Vendor,
-    partition_of,
+    FactId, Intake, Lifecycle, Name, SettingSet, Tenant, TenantEntry, Timestamp, Vendor, partition_of,
 };
 use tradewind_engine::{Workflow, cart_recovery};
 use tradewind_ports::{EventLog, Topic};
@@ -118,17 +117,13 @@ fn facts(tenant: &Tenant, played: &configuration::Sandbox, now: Timestamp) -> Ve
 }
 
 fn set_up_fact(tenant: &Tenant, now: Timestamp, body: Body) -> NewFact {
-    let source = Source::ourselves();
-    let object = if let Body::SettingSet(set) = &body { set.name.as_str() } else { "demo" };
-    let id = FactId::derive(&FactIdentity {
-        tenant: tenant.as_str(),
-        vendor: source.vendor.as_str(),
-        account: source.account.as_str(),
-        kind: body.kind(),
-        object: object.as_bytes(),
-        version: &1_u64.to_be_bytes(),
-        item: b"",
-    });
+    let (object, version) = match &body {
+        Body::SettingSet(set) => (set.name.to_string(), set.version),
+        Body::BindingSet(set) => (format!("{}/{}", set.capability, set.channel), set.version),
+        Body::DefinitionActivated(activated) => (activated.workflow.to_string(), activated.version),
+        other => unreachable!("expected what a merchant is set up with, got {}", other.kind()),
+    };
+    let id = FactId::of_set_up(tenant, body.kind(), &object, version);
     NewFact::ours(tenant.clone(), PLACEMENT, id, now, body)
 }
 

@@ -7,7 +7,7 @@
 use tradewind_domain::{
     Alternative, Arrival, Body, Capability, CartAbandoned, Change, Command, CommandBody, CommandClass, CommandId,
     ConnectionName, DefinitionHash, EntityKey, EntityKind, Fact, FactId, FactIdentity, Lifecycle, MessageLine,
-    MessageSend, Money, Name, Outcome, Sealed, Timestamp, Transition, Vendor, WakeupId, derive,
+    MessageSend, Money, Name, Outcome, Scope, Sealed, Timestamp, Transition, Vendor, WakeupId, derive,
 };
 use tradewind_ports::StoreError;
 
@@ -281,7 +281,11 @@ fn look_again(
     let Some((email, contact)) = customer.email() else {
         return Ok(suppressed(considered, "no_contact"));
     };
-    let is_stopped = set_up.is_stopped(&[WORKFLOW, Capability::MessageSend.as_str(), connection_name.as_str()]);
+    let is_stopped = set_up.is_stopped(&[
+        Scope::Workflow(Name::fixed(WORKFLOW)),
+        Scope::Capability(Name::fixed(Capability::MessageSend.as_str())),
+        Scope::Connection(connection_name.clone()),
+    ]);
     let wait = if is_stopped {
         Some(("stopped", situation.watermark + STOPPED_RETRY_MS))
     } else {
@@ -464,6 +468,7 @@ fn remind(
         issued_at: situation.watermark,
         not_before: situation.watermark,
         deadline,
+        workflow: Name::fixed(WORKFLOW),
         instance: instance.id,
         decision: situation.decision,
         causes: vec![subject.fact, instance.trigger],

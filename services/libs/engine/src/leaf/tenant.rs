@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tradewind_domain::{Account, ConnectionName, DefinitionHash, FactId, Intake, Lifecycle, Name, Timestamp, Vendor};
+use tradewind_domain::{
+    Account, ConnectionName, DefinitionHash, FactId, Intake, Lifecycle, Name, Scope, Timestamp, Vendor,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantLeaf {
@@ -12,7 +14,7 @@ pub struct TenantLeaf {
     pub bindings: BTreeMap<(Name, Name), Entry<Option<ConnectionName>>>,
     pub settings: BTreeMap<Name, Entry<i64>>,
     /// Scopes whose commands are stopped, or were.
-    pub switches: BTreeMap<Name, Entry<bool>>,
+    pub switches: BTreeMap<Scope, Entry<bool>>,
     pub definitions: BTreeMap<Name, Entry<Definition>>,
     /// Connections whose poller reported a gap, and since when.
     pub open_gaps: BTreeMap<ConnectionName, Timestamp>,
@@ -55,9 +57,9 @@ impl TenantLeaf {
         self.settings.get(name).map_or(otherwise, |entry| entry.value)
     }
 
-    /// Whether commands of any of these scopes are stopped.
+    /// Whether all commands are stopped, or those of any of these scopes.
     #[must_use]
-    pub fn is_stopped(&self, scopes: &[&str]) -> bool {
-        scopes.iter().chain(&["all"]).any(|scope| self.switches.get(*scope).is_some_and(|entry| entry.value))
+    pub fn is_stopped(&self, scopes: &[Scope]) -> bool {
+        scopes.iter().chain(&[Scope::All]).any(|scope| self.switches.get(scope).is_some_and(|entry| entry.value))
     }
 }

@@ -112,6 +112,7 @@ fn the_text_of_a_chain_says_what_who_why_and_what_happened() {
         "  ← decided with this record",
         "  2026-05-2",
         "succeeded: the vendor has done it",
+        ", klaviyo demo.example.com, offset ",
     ] {
         assert!(text.contains(expected), "{expected:?} in\n{text}");
     }
@@ -154,7 +155,7 @@ fn the_ledger_of_a_command_is_part_of_its_chain() {
     });
     let outcome = record::envelope(&outcome.expect("an outcome")).unwrap().fact;
     let claimed_at = read.value.issued_at + 1_000;
-    let claimed = Claimed { command: *id, attempt: 1, valid_ms: 30_000, first_claimed_at: claimed_at };
+    let claimed = Claimed { command: *id, attempt: 1, valid_ms: 30_000, first_claimed_at: claimed_at, step: 0 };
     let other = Claimed { command: CommandId::from_bytes([9; 16]), ..claimed };
     let verdict = Verdict { command: *id, attempt: 1, outcome: fact::encode(&outcome).into() };
     day.broker.set_now(claimed_at);
@@ -171,7 +172,10 @@ fn the_ledger_of_a_command_is_part_of_its_chain() {
     let first_claimed_at = claimed_at;
     assert_eq!(
         steps,
-        [&LedgerStep::Claimed { valid_ms: 30_000, first_claimed_at }, &LedgerStep::Judged { state: Some("succeeded") }]
+        [
+            &LedgerStep::Claimed { step: 0, valid_ms: 30_000, first_claimed_at },
+            &LedgerStep::Judged { state: Some("succeeded") }
+        ]
     );
-    assert!(chain.to_string().contains("attempt 1 claimed for 30 s"), "{chain}");
+    assert!(chain.to_string().contains("attempt 1, request 0 claimed for 30 s"), "{chain}");
 }

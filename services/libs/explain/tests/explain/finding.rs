@@ -70,12 +70,16 @@ fn a_command_is_found_in_whatever_partition_it_lies() {
 fn an_outcome_far_behind_its_command_is_said_to_be_unread() {
     let day = Day::of(1);
     let explainer = day.explainer();
-    let issued: BTreeMap<CommandId, u64> =
-        day.reading.commands.iter().map(|(id, read)| (*id, read.position.offset)).collect();
+    let issued: BTreeMap<CommandId, Issued> = day
+        .reading
+        .commands
+        .iter()
+        .map(|(id, read)| (*id, Issued::of(&CommandSeen::of(&read.value), read.position.offset)))
+        .collect();
     let all = explainer.outcomes(0, &issued, u64::MAX).unwrap();
     assert!(all.is_sorted_by_key(|outcome| outcome.offset) && !all.is_empty());
     let near = explainer.outcomes(0, &issued, 10).unwrap();
-    assert!(near.iter().all(|outcome| outcome.offset < issued[&outcome.command] + 10 || all.contains(outcome)));
+    assert!(near.iter().all(|outcome| outcome.offset < issued[&outcome.command].offset + 10 || all.contains(outcome)));
     assert!(near.len() < all.len());
 }
 

@@ -368,8 +368,13 @@ fn wait(
     connection: &ConnectionChanged,
     settings: Settings,
 ) -> Option<(&'static str, Timestamp)> {
-    let scopes = [WORKFLOW, Capability::MessageSend.as_str(), connection.connection.as_str(), "all"];
-    if scopes.into_iter().any(|scope| setup::is_stopped(world.records, scope)) {
+    let scopes = [
+        "all".to_owned(),
+        format!("workflow/{WORKFLOW}"),
+        format!("capability/{}", Capability::MessageSend.as_str()),
+        format!("connection/{}", connection.connection),
+    ];
+    if scopes.iter().any(|scope| setup::is_stopped(world.records, scope)) {
         return Some(("stopped", world.watermark + STOPPED_RETRY_MS));
     }
     let slots = process::slots(world.decisions, world.tenant, CAP, customer);
@@ -419,6 +424,7 @@ fn remind(
         issued_at: watermark,
         not_before: watermark,
         deadline,
+        workflow: Name::fixed(WORKFLOW),
         instance: wakeup.instance,
         decision: DecisionId::of_wakeup(watermark, tenant, wakeup.id),
         causes: vec![contents.version.1, instance.trigger],

@@ -53,7 +53,7 @@ pub(super) fn setting(records: &[&Record], name: &str, default: i64) -> i64 {
 pub(super) fn is_stopped(records: &[&Record], scope: &str) -> bool {
     let set = latest(records, |body| {
         let Body::SwitchSet(set) = body else { return None };
-        (set.scope.as_str() == scope).then_some((set.version, set))
+        (set.scope.to_string() == scope).then_some((set.version, set))
     });
     set.is_some_and(|set| set.stopped)
 }

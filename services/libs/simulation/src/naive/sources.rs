@@ -47,7 +47,10 @@ fn heard(facts: &Facts) -> BTreeMap<&Vendor, Heard> {
         let source = &record.envelope.source.vendor;
         let vendors = if let Body::IngestAlive(alive) = record.body() {
             alive.vendors.as_slice()
-        } else if record.envelope.arrival == Arrival::Live && *source != ourselves {
+        } else if record.envelope.arrival == Arrival::Live
+            && *source != ourselves
+            && !matches!(record.body(), Body::Outcome(_))
+        {
             std::slice::from_ref(source)
         } else {
             &[]

@@ -130,7 +130,10 @@ impl Case {
 
     fn switch(&mut self, at: i64, scope: &'static str, stopped: bool) -> Vec<Decision> {
         let version = self.next_version();
-        self.append(at, Body::SwitchSet(SwitchSet { scope: Name::fixed(scope), stopped, reason: "".into(), version }))
+        self.append(
+            at,
+            Body::SwitchSet(SwitchSet { scope: scope.parse().unwrap(), stopped, reason: "".into(), version }),
+        )
     }
 
     fn outcome(&mut self, at: i64, command: CommandId, state: OutcomeState) -> Vec<Decision> {
@@ -734,7 +737,7 @@ fn a_wait_that_outlasts_the_cart_suppresses() {
 
 #[test]
 fn every_scope_stops_and_resuming_is_seen_an_hour_later() {
-    for scope in ["cart-recovery", "message.send", "mail", "all"] {
+    for scope in ["workflow/cart-recovery", "capability/message.send", "connection/mail", "all"] {
         let mut case = Case::on();
         case.quiet_cart();
         case.switch(0, scope, true);

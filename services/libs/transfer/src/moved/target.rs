@@ -1,12 +1,10 @@
 //! The log that is moved into: each partition is written by a writer of its own,
 //! as its owner would, and what it holds already is compared, not written again.
 
-use tradewind_domain::{
-    Arrival, Body, DecisionRecord, Fact, FactId, FactIdentity, LineageOpened, Name, Position, Source, Tenant,
-    Timestamp, TurnCommitted, Vendor,
-};
+use tradewind_domain::{Body, DecisionRecord, LineageOpened, Name, Position, Timestamp, TurnCommitted};
 use tradewind_ports::{EventLog, NewRecord, Record, Topic, TopicPartition, Writer};
-use tradewind_wire::{decision, moved, record};
+use tradewind_wire::record::{self, NewFact};
+use tradewind_wire::{decision, moved};
 
 use super::Move;
 use super::control::Placement;
@@ -114,7 +112,8 @@ impl<'a> Partition<'a> {
         let writer = log.writer(&format!("{}/orchestrator/{number}", moving.installation))?;
         let start = log.bounds(&events)?;
         if start.end == 0 {
-            log.append(&events, vec![lineage_fact(opened, number, moving.opened_at)])?;
+            let opening = NewFact::of_partition(number, moving.opened_at, Body::LineageOpened(opened));
+            log.append(&events, vec![record::event(&opening)])?;
         }
         let found_end = log.bounds(&events)?.end;
         let mut found = Cursor::open(log, events.clone())?;
@@ -221,13 +220,13 @@ impl<'a> Partition<'a> {
         };
         self.writer.begin()?;
         if !self.has_decisions {
-            self.writer.send(&self.decisions, decision::lineage_record(&self.opened))?;
+            self.writer.send(&self.decisions, decision::lineage_record(self.decisions.partition, &self.opened))?;
         }
         for decision in decisions {
             self.writer.send(&self.decisions, decision)?;
         }
         self.writer.acknowledge()?;
-        self.writer.send(&self.decisions, decision::turn_record(&turn))?;
+        self.writer.send(&self.decisions, decision::turn_record(self.decisions.partition, &turn))?;
         self.writer.acknowledge()?;
         self.writer.commit()?;
         self.has_decisions = true;
@@ -259,32 +258,6 @@ fn written(log: &dyn EventLog, at: &TopicPartition) -> Result<(bool, Position, P
         }
     }
     Ok((is_open, committed, decided.max(committed)))
-}
-
-fn lineage_fact(opened: LineageOpened, partition: u32, at: Timestamp) -> NewRecord {
-    let fact = Fact { occurred_at: at, body: Body::LineageOpened(opened) };
-    let id = FactId::derive(&FactIdentity {
-        tenant: "",
-        vendor: Vendor::ourselves().as_str(),
-        account: "",
-        kind: fact.body.kind(),
-        object: &partition.to_be_bytes(),
-        version: opened.lineage.as_bytes(),
-        item: b"",
-    });
-    record::event(&record::NewFact {
-        tenant: Tenant::system(),
-        id,
-        source: Source::ourselves(),
-        arrival: Arrival::Live,
-        produced_at: at,
-        recorded_at: None,
-        placement: 0,
-        translation: 0,
-        caused_by: None,
-        raw: None,
-        fact,
-    })
 }
 
 fn size_of(record: &NewRecord) -> usize {

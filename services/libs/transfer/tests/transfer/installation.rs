@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tradewind_domain::{
-    Arrival, Body, Command, DecisionRecord, Fact, FactId, Name, Outcome, OutcomeState, Position, Source, Tenant,
+    Arrival, Body, Cause, Command, DecisionRecord, Fact, FactId, Name, Outcome, OutcomeState, Position, Source, Tenant,
     Timestamp, partition_of,
 };
 use tradewind_engine::leaf::{Reference, Wakeup};
@@ -147,13 +147,13 @@ pub(crate) fn succeeded(command: &Command, at: Timestamp) -> NewFact {
     NewFact {
         tenant: command.tenant.clone(),
         id: FactId::of_outcome(command.id, 1, OutcomeState::Succeeded),
-        source: Source { vendor: command.vendor.clone(), account: command.account.clone() },
+        source: Source::ourselves(),
         arrival: Arrival::Live,
         produced_at: at,
         recorded_at: None,
         placement: 1,
         translation: 0,
-        caused_by: Some(*command.id.as_bytes()),
+        caused_by: Some(Cause::Command(command.id)),
         raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }

@@ -116,17 +116,17 @@ fn encoded(sample: &Sample) -> Vec<u8> {
             DecisionRecord::Decision(decision) => {
                 decision::record(decision, Position::fold(1), samples::lineage_id()).record
             }
-            DecisionRecord::TurnCommitted(turn) => decision::turn_record(turn),
-            DecisionRecord::Lineage(opened) => decision::lineage_record(opened),
+            DecisionRecord::TurnCommitted(turn) => decision::turn_record(0, turn),
+            DecisionRecord::Lineage(opened) => decision::lineage_record(0, opened),
         }),
         Sample::Ledger(entry) => value(ledger::record(entry)),
         Sample::Directory(entry) => value(directory::record(entry)),
         Sample::Raw(raw) => value(delivery::raw_record(&samples::tenant(), raw)),
         Sample::DeadLetter(letter) => value(delivery::dead_letter_record(&samples::tenant(), letter)),
         Sample::Key(entry) => vault::encode(entry),
-        Sample::Envelope(_) => {
-            let record = tradewind_wire::record::event(&crate::headers::new_fact_of(&samples::envelope()));
-            envelope::encode(&stored(&record)).expect("expected an event")
+        Sample::Envelope(envelope) => {
+            let record = tradewind_wire::record::event(&crate::headers::new_fact_of(envelope));
+            tradewind_wire::envelope::encode(&stored(&record)).expect("expected an event")
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Keys and headers, written by hand. Names, order and meaning never change.
 
 use tradewind_domain::{
-    Arrival, Body, CartUpdated, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant, Timestamp,
+    Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant,
+    Timestamp,
 };
 use tradewind_ports::{NewRecord, Record, Topic};
 use tradewind_wire::record::{self, NewFact};
@@ -36,7 +37,7 @@ pub(crate) fn new_cart() -> NewFact {
         recorded_at: Some(Timestamp::from_millis(1_700_000_000_450)),
         placement: 1,
         translation: 4,
-        caused_by: Some(*b"command-id-00001"),
+        caused_by: Some(Cause::Command(samples::command_id(1))),
         raw: Some((Topic::Raw(samples::shopify()).partition(11), 77)),
         fact: samples::cart_updated(),
     }
@@ -65,7 +66,7 @@ fn an_event_is_a_cloud_event() {
         ("tw-recorded-at", "1700000000450"),
         ("tw-placement", "1"),
         ("tw-translation", "4"),
-        ("tw-caused-by", "636f6d6d-616e-642d-6964-2d3030303031"),
+        ("tw-caused-by", "command/636f6d6d-616e-642d-6964-2d3030303031"),
         ("tw-raw", "tradewind.raw.shopify/11/77"),
     ];
     check(&record::event(&new_cart()), "demo", &expected);
@@ -87,7 +88,7 @@ fn what_is_not_known_has_no_header() {
     let expected = [
         ("ce_specversion", "1.0"),
         ("ce_id", "66616374-2d69-642d-3030-303030303031"),
-        ("ce_source", "//tradewind/"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.tick.v1"),
         ("ce_time", "2023-11-14T22:13:20.123Z"),
         ("content-type", "application/protobuf"),
@@ -97,6 +98,13 @@ fn what_is_not_known_has_no_header() {
         ("tw-placement", "1"),
     ];
     check(&record::event(&tick), "", &expected);
+}
+
+/// From docs/contract_vectors.py.
+#[test]
+fn the_id_of_a_fact_about_a_partition_never_changes() {
+    let tick = NewFact::of_partition(3, Timestamp::from_millis(1_700_000_000_000), Body::Tick);
+    assert_eq!(tick.id.to_string(), "d7cca266-892e-89ea-8606-9f3503e0f703");
 }
 
 #[test]
@@ -142,25 +150,25 @@ fn a_decision_and_its_command_say_where_they_were_taken() {
 fn records_of_the_partition_belong_to_no_tenant() {
     let expected = [
         ("ce_specversion", "1.0"),
-        ("ce_id", "6c696e65-6167-652d-3030-303030303031/20.3"),
-        ("ce_source", "//tradewind/"),
+        ("ce_id", "6c696e65-6167-652d-3030-303030303031/3/20.3"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.turn.committed.v1"),
         ("ce_time", "2023-11-14T23:13:20.000Z"),
         ("content-type", "application/protobuf"),
         ("tw-min-reader", "1"),
         ("tw-lineage", "6c696e65-6167-652d-3030-303030303031"),
     ];
-    check(&decision::turn_record(&samples::turn()), "", &expected);
+    check(&decision::turn_record(3, &samples::turn()), "", &expected);
     let expected = [
         ("ce_specversion", "1.0"),
-        ("ce_id", "6c696e65-6167-652d-3030-303030303031"),
-        ("ce_source", "//tradewind/"),
+        ("ce_id", "6c696e65-6167-652d-3030-303030303031/3"),
+        ("ce_source", "/-/tradewind/"),
         ("ce_type", "tradewind.lineage.opened.v1"),
         ("content-type", "application/protobuf"),
         ("tw-min-reader", "1"),
         ("tw-lineage", "6c696e65-6167-652d-3030-303030303031"),
     ];
-    check(&decision::lineage_record(&samples::lineage(LineageKind::Dev)), "", &expected);
+    check(&decision::lineage_record(3, &samples::lineage(LineageKind::Dev)), "", &expected);
 }
 
 /// Their keys are held by the tests of `domain`; here it is that they are used.
@@ -176,7 +184,11 @@ fn other_records_name_the_least_reader_only() {
                 check(&delivery::dead_letter_record(&samples::tenant(), &letter), "demo", &plain);
             }
             samples::Sample::Ledger(entry) => {
-                let key = if case == "ledger.position" { "position" } else { "command-id-00001" };
+                let key = match case {
+                    "ledger.position" => "position",
+                    "ledger.step_answered" => "command-id-00001\0\0\0\x01",
+                    _ => "command-id-00001",
+                };
                 check(&ledger::record(&entry), key, &plain);
             }
             samples::Sample::Fact(_)
@@ -252,6 +264,11 @@ fn a_wrong_header_is_named_with_what_was_expected() {
         ("tw-arrival", Some("late"), "expected live, recovered or backfill in tw-arrival, got \"late\""),
         ("tw-placement", None, "expected an epoch: a decimal number in tw-placement, got none"),
         ("tw-produced-at", Some("noon"), "expected milliseconds since 1970: a decimal number in tw-produced-at"),
+        (
+            "tw-caused-by",
+            Some("636f6d6d-616e-642d-6964-2d3030303031"),
+            "expected command/<uuid> or fact/<uuid> in tw-caused-by",
+        ),
         ("tw-min-reader", Some("-1"), "expected a reader level: a decimal number in tw-min-reader, got \"-1\""),
     ] {
         let error = record::envelope(&with_header(name, value)).unwrap_err().to_string();

@@ -113,10 +113,14 @@ proptest! {
     }
 
     #[test]
-    fn commit_points_and_lineages_read_back(turn in strategies::turn(), opened in strategies::lineage_opened()) {
-        let record = stored(&decision::turn_record(&turn));
+    fn commit_points_and_lineages_read_back(
+        partition in any::<u32>(),
+        turn in strategies::turn(),
+        opened in strategies::lineage_opened(),
+    ) {
+        let record = stored(&decision::turn_record(partition, &turn));
         prop_assert_eq!(decision::decode(&record), Ok((None, DecisionRecord::TurnCommitted(turn))));
-        let record = stored(&decision::lineage_record(&opened));
+        let record = stored(&decision::lineage_record(partition, &opened));
         prop_assert_eq!(decision::decode(&record), Ok((None, DecisionRecord::Lineage(opened))));
     }
 

@@ -88,7 +88,7 @@ fn a_command_of_an_unknown_kind_is_passed_on() {
 
 #[test]
 fn a_commit_point_issues_nothing() {
-    let turn = decision::turn_record(&samples::turn());
+    let turn = decision::turn_record(3, &samples::turn());
     assert_eq!(decision::commands(&stored(&turn)), Ok(vec![]));
 }
 

@@ -49,6 +49,10 @@ pub(crate) fn all() -> Vec<(&'static str, Sample)> {
             }),
         ),
         ("envelope.event", Sample::Envelope(Box::new(envelope()))),
+        (
+            "envelope.event.of_a_fact",
+            Sample::Envelope(Box::new(Envelope { caused_by: Some(Cause::Fact(fact_id(8))), ..envelope() })),
+        ),
     ]);
     samples.extend(ledger().into_iter().map(|(case, entry)| (case, Sample::Ledger(entry))));
     samples.extend(directory().into_iter().map(|(case, entry)| (case, Sample::Directory(entry))));
@@ -211,13 +215,18 @@ pub(crate) fn envelope() -> Envelope {
         arrival: Arrival::Live,
         placement: 2,
         translation: 4,
-        caused_by: Some(*command_id(1).as_bytes()),
+        caused_by: Some(Cause::Command(command_id(1))),
         fact: occurred(Body::Tick),
     }
 }
 
 fn switch() -> SwitchSet {
-    SwitchSet { scope: name("all"), stopped: true, reason: "wrong prices".into(), version: 5 }
+    SwitchSet {
+        scope: Scope::Workflow(name("cart-recovery")),
+        stopped: true,
+        reason: "wrong prices".into(),
+        version: 5,
+    }
 }
 
 fn commerce() -> Vec<(&'static str, Fact)> {
@@ -490,6 +499,7 @@ pub(crate) fn command() -> Command {
         issued_at: at(1_700_003_600_000),
         not_before: at(1_700_003_600_000),
         deadline: at(1_700_090_000_000),
+        workflow: name("cart-recovery"),
         instance: instance_id(),
         decision: decision_id(),
         causes: vec![fact_id(2), fact_id(1)],
@@ -530,6 +540,7 @@ fn minimal_command() -> Command {
         issued_at: at(0),
         not_before: at(0),
         deadline: at(0),
+        workflow: name(""),
         instance: instance_id(),
         decision: decision_id(),
         causes: vec![],
@@ -625,14 +636,22 @@ pub(crate) fn decision() -> Decision {
                 reason: "expected a cart".into(),
                 entities: vec![at_shop(EntityKind::Cart, "c1")],
             }),
-            Parked::Instance(InstanceParked {
-                instance: instance_id(),
-                wakeup: Some(wakeup_id(1)),
-                build: name("0.1.0"),
-                reason: "expected a step".into(),
-            }),
+            parked(ParkedAt::Wakeup(wakeup_id(1))),
+            parked(ParkedAt::Trigger(fact_id(1))),
+            parked(ParkedAt::Outcome(fact_id(2))),
         ],
     }
+}
+
+fn parked(at: ParkedAt) -> Parked {
+    Parked::Instance(InstanceParked {
+        instance: instance_id(),
+        at,
+        workflow: name("cart-recovery"),
+        subject: at_shop(EntityKind::Cart, "c1"),
+        build: name("0.1.0"),
+        reason: "expected a step".into(),
+    })
 }
 
 fn minimal_decision() -> Decision {
@@ -689,6 +708,7 @@ pub(crate) fn ledger() -> Vec<(&'static str, LedgerEntry)> {
                 attempt: 2,
                 valid_ms: 60_000,
                 first_claimed_at: at(1_700_003_601_000),
+                step: 1,
             }),
         ),
         (
@@ -710,7 +730,7 @@ pub(crate) fn ledger() -> Vec<(&'static str, LedgerEntry)> {
                 outcome: (*b"\xc2\x02\x14\x0a\x10command-id-00001\x18\x01").into(),
             }),
         ),
-        ("ledger.position", LedgerEntry::Position(77)),
+        ("ledger.position", LedgerEntry::Position(LedgerPosition { lineage: lineage_id(), offset: 77 })),
     ]
 }
 

@@ -30,7 +30,7 @@ fn text() -> impl Strategy<Value = Box<str>> {
 }
 
 pub(crate) fn tenant() -> impl Strategy<Value = Tenant> {
-    "[a-z0-9._-]{0,12}".prop_map(|text| Tenant::new(&text).unwrap())
+    "([a-z0-9._][a-z0-9._-]{0,11})?".prop_map(|text| Tenant::new(&text).unwrap())
 }
 
 fn vendor() -> impl Strategy<Value = Vendor> {
@@ -298,7 +298,14 @@ fn intake() -> impl Strategy<Value = Intake> {
 }
 
 fn switch() -> impl Strategy<Value = SwitchSet> {
-    (name(), any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
+    let named = name().prop_filter("a name", |name| !name.as_str().is_empty());
+    let scope = prop_oneof![
+        Just(Scope::All),
+        named.clone().prop_map(Scope::Capability),
+        connection().prop_map(Scope::Connection),
+        named.prop_map(Scope::Workflow),
+    ];
+    (scope, any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
         scope,
         stopped,
         reason,
@@ -381,13 +388,17 @@ fn parkable() -> BoxedStrategy<Fact> {
     (time(), body).prop_map(|(occurred_at, body)| Fact { occurred_at, body }).boxed()
 }
 
+fn cause() -> BoxedStrategy<Cause> {
+    prop_oneof![command_id().prop_map(Cause::Command), fact_id().prop_map(Cause::Fact)].boxed()
+}
+
 /// As a message: with its own time, and without an offset.
 pub(crate) fn envelope() -> BoxedStrategy<Envelope> {
     let arrival = prop::sample::select(vec![Arrival::Live, Arrival::Recovered, Arrival::Backfill]);
     let source = (vendor(), account()).prop_map(|(vendor, account)| Source { vendor, account });
     (
         (time(), some_time(), tenant(), fact_id(), source, arrival),
-        (any::<u32>(), any::<u32>(), option::of(bytes16()), parkable()),
+        (any::<u32>(), any::<u32>(), option::of(cause()), parkable()),
     )
         .prop_map(
             |((recorded_at, produced_at, tenant, id, source, arrival), (placement, translation, caused_by, fact))| {
@@ -448,13 +459,13 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
     ]);
     (
         (command_id(), tenant(), connection(), vendor(), account(), entity(), change, class),
-        (time(), time(), time(), instance_id(), decision_id(), vec(fact_id(), 0..3)),
+        (time(), time(), time(), name(), instance_id(), decision_id(), vec(fact_id(), 0..3)),
         (option::of(fact_id()), option::of(command_id()), option::of(sealed()), message_send()),
     )
         .prop_map(
             |(
                 (id, tenant, connection, vendor, account, target, change, class),
-                (issued_at, not_before, deadline, instance, decision, causes),
+                (issued_at, not_before, deadline, workflow, instance, decision, causes),
                 (approval, compensates, contact, message),
             )| Command {
                 id,
@@ -468,6 +479,7 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
                 issued_at,
                 not_before,
                 deadline,
+                workflow,
                 instance,
                 decision,
                 causes,
@@ -563,6 +575,14 @@ fn choice() -> BoxedStrategy<Choice> {
         .boxed()
 }
 
+fn parked_at() -> impl Strategy<Value = ParkedAt> {
+    prop_oneof![
+        wakeup_id().prop_map(ParkedAt::Wakeup),
+        fact_id().prop_map(ParkedAt::Trigger),
+        fact_id().prop_map(ParkedAt::Outcome),
+    ]
+}
+
 fn parked() -> BoxedStrategy<Parked> {
     prop_oneof![
         (fact_id(), name(), text(), entities()).prop_map(|(fact, build, reason, entities)| Parked::Fact(FactParked {
@@ -571,9 +591,11 @@ fn parked() -> BoxedStrategy<Parked> {
             reason,
             entities
         })),
-        (instance_id(), option::of(wakeup_id()), name(), text()).prop_map(|(instance, wakeup, build, reason)| {
-            Parked::Instance(InstanceParked { instance, wakeup, build, reason })
-        }),
+        (instance_id(), parked_at(), name(), entity(), name(), text()).prop_map(
+            |(instance, at, workflow, subject, build, reason)| {
+                Parked::Instance(InstanceParked { instance, at, workflow, subject, build, reason })
+            }
+        ),
     ]
     .boxed()
 }
@@ -614,9 +636,9 @@ pub(crate) fn turn() -> impl Strategy<Value = TurnCommitted> {
 
 pub(crate) fn ledger() -> impl Strategy<Value = LedgerEntry> {
     prop_oneof![
-        (command_id(), any::<u32>(), any::<i64>(), time()).prop_map(
-            |(command, attempt, valid_ms, first_claimed_at)| {
-                LedgerEntry::Claimed(Claimed { command, attempt, valid_ms, first_claimed_at })
+        (command_id(), any::<u32>(), any::<i64>(), time(), any::<u32>()).prop_map(
+            |(command, attempt, valid_ms, first_claimed_at, step)| {
+                LedgerEntry::Claimed(Claimed { command, attempt, valid_ms, first_claimed_at, step })
             }
         ),
         (command_id(), any::<(u32, u32, u32)>(), option::of(sealed())).prop_map(
@@ -629,7 +651,8 @@ pub(crate) fn ledger() -> impl Strategy<Value = LedgerEntry> {
             attempt,
             outcome
         })),
-        any::<u64>().prop_map(LedgerEntry::Position),
+        (lineage_id(), any::<u64>())
+            .prop_map(|(lineage, offset)| LedgerEntry::Position(LedgerPosition { lineage, offset })),
     ]
 }
 
