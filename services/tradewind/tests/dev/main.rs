@@ -7,7 +7,7 @@ mod process;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use process::{CONFIGURATION, Dev, ended, tradewind};
+use process::{CONFIGURATION, Running, ended, tradewind};
 
 /// The ids of the commands that had an effect, and how often.
 fn effects(body: &str) -> Vec<(String, u64)> {
@@ -19,7 +19,7 @@ fn effects(body: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-fn some_effects(dev: &Dev) -> Vec<(String, u64)> {
+fn some_effects(dev: &Running) -> Vec<(String, u64)> {
     let enough = |body: &str| Some(effects(body)).filter(|effects| effects.len() >= 3);
     dev.wait_for("sandbox", "/sandbox/effects", enough)
 }
@@ -29,7 +29,7 @@ fn carts_left_alone_become_one_message_each_across_a_stop_and_a_kill() {
     let directory = tempdir().unwrap();
     let mut commands = Vec::new();
     for run in ["stopped", "killed", "stopped again"] {
-        let dev = Dev::start(directory.path());
+        let dev = Running::dev(directory.path());
         dev.wait_for("operations", "/readyz", |body| body.contains("partition 0: ready").then_some(()));
         for (command, count) in some_effects(&dev) {
             assert_eq!(count, 1, "{command} had its effect more than once in the run that was {run}");
@@ -47,7 +47,7 @@ fn carts_left_alone_become_one_message_each_across_a_stop_and_a_kill() {
 #[test]
 fn what_a_probe_asks_is_answered_from_the_start() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     assert_eq!(dev.get("operations", "/livez").0, 200);
     dev.wait_for("operations", "/readyz", |body| body.contains("connector: ready").then_some(()));
     let facts = |body: &str| body.lines().any(|line| line.starts_with("orchestrator_facts_total{} ")).then_some(());
@@ -74,11 +74,11 @@ fn a_broken_configuration_ends_it_with_the_line_and_what_was_expected() {
 #[test]
 fn two_of_them_do_not_share_a_directory() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     let mut command = tradewind(directory.path(), CONFIGURATION);
     command.arg("dev");
     let (code, said) = ended(command);
-    assert_eq!(code, 64);
+    assert_eq!(code, 69);
     assert!(said.contains("writes to") && said.contains("end it"), "{said}");
     drop(dev);
 }
@@ -86,7 +86,7 @@ fn two_of_them_do_not_share_a_directory() {
 #[test]
 fn a_log_keeps_its_number_of_partitions() {
     let directory = tempdir().unwrap();
-    Dev::start(directory.path()).terminate();
+    Running::dev(directory.path()).terminate();
     let mut command = tradewind(directory.path(), CONFIGURATION);
     command.args(["dev", "--partitions", "3"]);
     let (code, said) = ended(command);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `dev` is started with: its own ports, and time that flies.
-pub const CONFIGURATION: &str = r#"
+pub(crate) const CONFIGURATION: &str = r#"
 [ingress]
 address = "127.0.0.1:0"
 [console]
@@ -22,7 +22,7 @@ speed = 1200
 visits_per_hour = 30
 "#;
 
-pub fn tradewind(directory: &Path, configuration: &str) -> Command {
+pub(crate) fn tradewind(directory: &Path, configuration: &str) -> Command {
     let config = directory.join("tradewind.toml");
     std::fs::write(&config, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tradewind"));
@@ -31,43 +31,51 @@ pub fn tradewind(directory: &Path, configuration: &str) -> Command {
 }
 
 /// A program that ends by itself.
-pub fn ended(mut command: Command) -> (i32, String) {
+pub(crate) fn ended(mut command: Command) -> (i32, String) {
     let Output { status, stderr, .. } = command.output().unwrap();
     (status.code().expect("it was not killed"), String::from_utf8(stderr).unwrap())
 }
 
-/// `tradewind dev`, as it runs.
-pub struct Dev {
+/// The program, as it runs.
+pub(crate) struct Running {
     child: Child,
     /// The lines that it printed at its start.
-    pub announced: String,
+    pub(crate) announced: String,
 }
 
-impl Dev {
-    pub fn start(directory: &Path) -> Dev {
+impl Running {
+    /// `tradewind dev`.
+    pub(crate) fn dev(directory: &Path) -> Running {
         let mut command = tradewind(directory, CONFIGURATION);
-        let mut child = command.arg("dev").stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("dev");
+        Running::start(command, "ctrl-c")
+    }
+
+    /// Reads what it prints up to the line with this word.
+    pub(crate) fn start(mut command: Command, last: &str) -> Running {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        let mut announced = String::new();
-        while !announced.contains("ctrl-c") {
-            assert!(lines.read_line(&mut announced).unwrap() > 0, "it ended early, having said {announced}");
+        let mut running = Running { child, announced: String::new() };
+        while !running.announced.contains(last) {
+            let read = lines.read_line(&mut running.announced).unwrap();
+            assert!(read > 0, "it ended early, having said {}", running.announced);
         }
-        Dev { child, announced }
+        running
     }
 
     /// The address in the line that begins with this word.
-    pub fn address(&self, word: &str) -> &str {
+    pub(crate) fn address(&self, word: &str) -> &str {
         let line = self.announced.lines().find(|line| line.trim_start().starts_with(word)).expect("such a line");
         let after = line.split("http://").nth(1).expect("an address in it");
         after.split(['/', ' ']).next().unwrap()
     }
 
-    pub fn get(&self, word: &str, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, word: &str, path: &str) -> (u16, String) {
         get(self.address(word), path)
     }
 
     /// Asks again until the answer is one of these.
-    pub fn wait_for<T>(&self, word: &str, path: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(&self, word: &str, path: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
             let (_, body) = self.get(word, path);
@@ -80,19 +88,19 @@ impl Dev {
     }
 
     /// Asks it to stop, as a supervisor does. Returns its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap().code()
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 }
 
-impl Drop for Dev {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -100,7 +108,7 @@ impl Drop for Dev {
     }
 }
 
-pub fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();

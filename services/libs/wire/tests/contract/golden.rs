@@ -126,7 +126,7 @@ fn encoded(sample: &Sample) -> Vec<u8> {
         Sample::Key(entry) => vault::encode(entry),
         Sample::Envelope(_) => {
             let record = tradewind_wire::record::event(&crate::headers::new_fact_of(&samples::envelope()));
-            envelope::encode(&stored(&record)).expect("expected an event")
+            envelope::encode(&stored(&record), samples::envelope().recorded_at).expect("expected an event")
         }
     }
 }
