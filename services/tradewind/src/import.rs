@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::kafka::Cluster;
 use crate::memory::Shares;
-use crate::parts::directory::Directory;
+use crate::parts::directory::{Directory, Placed};
 use crate::parts::owners::Owning;
 use crate::parts::worker::Worker;
 
@@ -55,8 +55,12 @@ impl Asked {
     pub(crate) fn of(file: &Path, tenant: &str, account: &str, per_second: Option<u32>) -> Result<Asked, Failure> {
         let opened = File::open(file).map_err(|error| Failure::usage(format!("open {}: {error}", file.display())))?;
         let orders: Result<Vec<Order>, _> = orders::read(BufReader::new(opened)).collect();
+        let orders = orders.map_err(|error| Failure::usage(format!("{error}; nothing was imported")))?;
+        if orders.is_empty() {
+            return Err(Failure::usage(format!("find orders in {}: expected at least one", file.display())));
+        }
         Ok(Asked {
-            orders: orders.map_err(Failure::usage)?.into(),
+            orders: orders.into(),
             tenant: Tenant::new(tenant).map_err(Failure::usage)?,
             account: Account::new(account).map_err(Failure::usage)?,
             per_second,
@@ -67,7 +71,7 @@ impl Asked {
     pub(crate) fn append(
         &self,
         log: &dyn EventLog,
-        partition: u32,
+        placed: Placed,
         bar: &ProgressBar,
         shutdown: &Shutdown,
     ) -> Result<Progress, Failure> {
@@ -75,15 +79,16 @@ impl Asked {
         let import = Import {
             tenant: self.tenant.clone(),
             account: self.account.clone(),
-            partition,
-            placement: PLACEMENT,
+            partition: placed.partition,
+            placement: placed.epoch,
             pace,
         };
         let mut report = |progress: &Progress| {
             bar.set_position(progress.done());
             if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        import.run(log, &self.orders, WallClock.now(), &mut report).map_err(Failure::unavailable)
+        let again = |error| Failure::unavailable(format!("{error}; run the import again, it goes on from there"));
+        import.run(log, &self.orders, WallClock.now(), &mut report).map_err(again)
     }
 
     pub(crate) fn bar(&self) -> ProgressBar {
@@ -97,32 +102,29 @@ impl Asked {
 /// embedded: then what was imported is folded here, too.
 pub(crate) fn import(configuration: &Configuration, asked: &Asked) -> Result<(), Failure> {
     if configuration.kafka.is_some() {
-        let cluster = Cluster::prepare(configuration)?;
-        let ground = cluster.ground(configuration, &Health::new())?;
-        let partition = partition(&ground, &asked.tenant)?;
-        let appended = asked.append(ground.log.as_ref(), partition, &asked.bar(), &Shutdown::new())?;
-        say(&appended);
+        let (log, _) = Cluster::prepare(configuration)?.opened_log(configuration)?;
+        let placed = placed(&log, configuration.partitions.0, &asked.tenant)?;
+        say(&asked.append(log.as_ref(), placed, &asked.bar(), &Shutdown::new())?);
         return Ok(());
     }
     let ground = Ground::embedded(configuration)?;
-    let partition = partition(&ground, &asked.tenant)?;
-    let appended = asked.append(ground.log.as_ref(), partition, &asked.bar(), &Shutdown::new())?;
-    say(&appended);
-    fold(configuration, &ground, partition)
+    let placed = placed(&ground.log, ground.partitions, &asked.tenant)?;
+    say(&asked.append(ground.log.as_ref(), placed, &asked.bar(), &Shutdown::new())?);
+    fold(configuration, &ground, placed.partition)
 }
 
 /// Where the tenant lies. One that nobody knows yet is made.
-pub(crate) fn partition(ground: &Ground, tenant: &Tenant) -> Result<u32, Failure> {
-    let known = Directory::new(ground.log.clone()).partition(tenant).map_err(Failure::unavailable)?;
+fn placed(log: &Arc<dyn EventLog>, partitions: u32, tenant: &Tenant) -> Result<Placed, Failure> {
+    let known = Directory::new(log.clone()).placed(tenant).map_err(Failure::unavailable)?;
     if let Some(known) = known {
         return Ok(known);
     }
-    let partition = partition_of(tenant.as_str(), ground.partitions);
+    let partition = partition_of(tenant.as_str(), partitions);
     let pepper = Name::new(&format!("{tenant}.pepper")).map_err(Failure::usage)?;
     let entry = TenantEntry { tenant: tenant.clone(), partition, placement: PLACEMENT, pepper };
     let entry = DirectoryEntry { version: 1, value: DirectoryValue::Tenant(entry) };
-    ground.log.append(&Topic::Directory.partition(0), vec![directory::record(&entry)]).map_err(Failure::unavailable)?;
-    Ok(partition)
+    log.append(&Topic::Directory.partition(0), vec![directory::record(&entry)]).map_err(Failure::unavailable)?;
+    Ok(Placed { partition, epoch: PLACEMENT })
 }
 
 /// Folds one partition to its end, into its store.
@@ -170,11 +172,12 @@ fn wait_for(owner: &Worker, desk: &Desk, end: u64) -> Result<u64, Failure> {
 /// Beside a running product: appends, and meanwhile looks again and again how long
 /// a live fact takes from being appended until it is folded.
 pub(crate) fn beside(asked: &Asked, ground: &Ground, desks: &[Desk], shutdown: &Shutdown) -> Result<(), Failure> {
-    let partition = partition(ground, &asked.tenant)?;
+    let placed = placed(&ground.log, ground.partitions, &asked.tenant)?;
+    let partition = placed.partition;
     let desk = &desks[partition as usize];
     let before = probe(ground, desk, partition)?;
     let (appended, mut taken) = std::thread::scope(|scope| {
-        let appending = scope.spawn(|| asked.append(ground.log.as_ref(), partition, &ProgressBar::hidden(), shutdown));
+        let appending = scope.spawn(|| asked.append(ground.log.as_ref(), placed, &ProgressBar::hidden(), shutdown));
         let mut taken = Vec::new();
         while !appending.is_finished() && !shutdown.is_requested() {
             taken.push(probe(ground, desk, partition)?);

@@ -19,6 +19,7 @@ use tradewind_ports::{Clock, EventLog, StateStore, StoreError};
 use tradewind_store::{Opened, Opening, Settings};
 use tradewind_telemetry::Part;
 use tradewind_vault::{FileVault, Followed, InstallationKey, KeyFileError, Rebuilt, TopicVault, VaultReader};
+use tradewind_wire::vault::KeyEntry;
 
 use crate::failure::Failure;
 use crate::secrets::SecretFiles;
@@ -130,6 +131,14 @@ impl Installation {
         VaultReader::open(&self.vault_path(), key).map_err(Failure::unavailable)
     }
 
+    /// The keys of a vault that is a file, wrapped; none where there is no vault.
+    pub(crate) fn vault_entries(&self) -> Result<Vec<KeyEntry>, Failure> {
+        if !self.vault_path().exists() {
+            return Ok(Vec::new());
+        }
+        self.vault_reader()?.entries().map_err(Failure::unavailable)
+    }
+
     fn vault_path(&self) -> PathBuf {
         self.directory.join("vault")
     }
@@ -148,7 +157,8 @@ impl Installation {
 
 fn of_log(error: OpenError) -> Failure {
     match error {
-        OpenError::Held { .. } | OpenError::Unfit { .. } => Failure::usage(error),
+        OpenError::Held { .. } => Failure::unavailable(error),
+        OpenError::Unfit { .. } => Failure::usage(error),
         OpenError::Log(error) => Failure::stopped(error),
     }
 }

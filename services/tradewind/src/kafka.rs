@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tradewind_domain::{LineageKind, Vendor};
+use tradewind_domain::{LineageKind, LineageOpened, Vendor};
 use tradewind_log_kafka::{KafkaLog, KafkaSettings, SetupError, prepare};
 use tradewind_ports::{Clock as _, EventLog, Topic};
 use tradewind_telemetry::Health;
@@ -49,12 +49,21 @@ impl Cluster {
         KafkaLog::connect(self.settings.clone()).map_err(of_setup)
     }
 
+    /// The log with its lineage, which is drawn where the log is new.
+    pub(crate) fn opened_log(
+        &self,
+        configuration: &Configuration,
+    ) -> Result<(Arc<dyn EventLog>, LineageOpened), Failure> {
+        let log: Arc<dyn EventLog> = Arc::new(self.log()?);
+        let kind = if self.settings.is_dev { LineageKind::Dev } else { LineageKind::Production };
+        let opened = lineage::open(log.as_ref(), configuration.partitions.0, kind, WallClock.now())?;
+        Ok((log, opened))
+    }
+
     /// What a process of the installation stands on.
     pub(crate) fn ground(&self, configuration: &Configuration, health: &Health) -> Result<Ground, Failure> {
         let partitions = configuration.partitions.0;
-        let log: Arc<dyn EventLog> = Arc::new(self.log()?);
-        let kind = if self.settings.is_dev { LineageKind::Dev } else { LineageKind::Production };
-        let opened = lineage::open(log.as_ref(), partitions, kind, WallClock.now())?;
+        let (log, opened) = self.opened_log(configuration)?;
         let installation = Installation::create(&configuration.directory)?;
         let vault = installation.topic_vault(log.clone(), Arc::new(WallClock), health.part("vault"))?;
         let secrets = installation.secrets()?;

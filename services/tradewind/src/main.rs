@@ -78,7 +78,7 @@ enum Command {
         account: String,
 
         /// At most so many orders a second.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         per_second: Option<u32>,
     },
 

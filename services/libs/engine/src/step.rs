@@ -49,6 +49,7 @@ pub(crate) fn fold(
     let folding = Folding { id: envelope.id, fact: &envelope.fact, recorded_at, position: stepping.position };
     match &envelope.fact.body {
         Body::Outcome(outcome) => fold_outcome(state, tenant, outcome),
+        // It brings the log's time with it: the clock may have been adjusted since.
         Body::FactUnparked(unparked) => fold(state, stepping, &unparked.envelope, unparked.envelope.recorded_at),
         Body::ConnectionChanged(_)
         | Body::BindingSet(_)

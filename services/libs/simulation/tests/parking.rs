@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use tradewind_domain::{
-    Arrival, Body, Decision, DefinitionHash, EntityKey, Fact, FactUnparked, InstanceUnparked, Name, Parked, Timestamp,
+    Arrival, Body, ClockAdjusted, Decision, DefinitionHash, EntityKey, Fact, InstanceUnparked, Name, Parked, Timestamp,
     Transition,
 };
 use tradewind_engine::cart_recovery::CartRecovery;
 use tradewind_engine::leaf::{EntityLeaf, InstanceLeaf};
 use tradewind_engine::{Cause, Considered, Folding, Rules, Situation, View, Workflow};
-use tradewind_ports::{EventLog, StoreError, Topic};
+use tradewind_ports::{EventLog, NewRecord, Record, StoreError, Topic};
+use tradewind_simulation::naive::Naive;
 use tradewind_simulation::shop::{self, HOUR, MINUTE, Shape};
 use tradewind_simulation::{Broker, Deployment, Faults, Pace, ProcessId, START, StoreFate, lineage, read};
+use tradewind_wire::fact;
 use tradewind_wire::record::{self, NewFact};
 
 const SHAPE: Shape = Shape { customers: 1, tenants: 1, hours: 1, quiet_minutes: 10, holdout_percent: 0 };
@@ -104,6 +106,19 @@ impl Shop {
         self.append(at, vec![cart, checkout]);
     }
 
+    /// A fact that was recorded at `recorded_at`, by the log's clock, is taken up
+    /// again, its bytes as they are.
+    fn unpark(&mut self, parked: &Record, recorded_at: Timestamp, now: Timestamp) {
+        let operator = Name::fixed("operator");
+        let value = fact::encode_unparking(parked, recorded_at, &operator, now).expect("an event");
+        let Fact { body, .. } = fact::decode(&value).expect("a fact");
+        let shaped = record::event(&shop::set_up_fact(&shop::tenant(0), "unpark", 1, now, body));
+        self.broker.set_now(now);
+        let connector = self.broker.connect(ProcessId(99), &Faults::none());
+        let unparking = NewRecord { value: Some(value), ..shaped };
+        connector.append(&Topic::Events.partition(0), vec![unparking]).expect("no faults");
+    }
+
     /// Lets time pass, and the owner work until it rests.
     fn pass(&mut self, until: Timestamp) -> Vec<Decision> {
         let tick = Fact { occurred_at: until, body: Body::Tick };
@@ -145,12 +160,48 @@ fn a_fact_that_cannot_be_folded_is_parked_and_folded_by_a_later_release() {
 
     shop.upgrade(Rules::shipped());
     let records = shop.broker.records(&Topic::Events.partition(0));
-    let envelopes = records.iter().map(|stored| record::envelope(stored).expect("an event decodes"));
-    let envelope = envelopes.into_iter().find(|envelope| envelope.id == parked.fact).expect("the parked fact");
-    let unparked = FactUnparked { fact: parked.fact, envelope: Box::new(envelope), actor: Name::fixed("operator") };
-    let unparked = shop::set_up_fact(&shop::tenant(0), "unpark", 1, at(61), Body::FactUnparked(unparked));
-    shop.append(at(61), vec![unparked]);
+    let is_parked = |stored: &&Record| record::envelope(stored).expect("an event decodes").id == parked.fact;
+    let stored = records.iter().find(is_parked).expect("the parked fact");
+    shop.unpark(stored, at(1), at(61));
     assert_eq!(reminded(&shop.pass(at(180))), ["sound", POISON]);
+}
+
+/// From minute 1 on the log's clock runs sixty times as fast as the wall's: half a
+/// minute later it is minute 31 of the log.
+#[test]
+fn a_fact_taken_up_again_counts_for_the_logs_time_it_was_recorded_at() {
+    let mut shop = Shop::open(Rules::shipped());
+    let faster = ClockAdjusted { speed_permille: 60_000, skip_ms: 0 };
+    shop.append(at(1), vec![NewFact::of_partition(0, at(1), Body::ClockAdjusted(faster))]);
+    let cart = shop::cart(&shop::tenant(0), "cart", at(31), at(31), 1);
+    let parked = Record {
+        offset: 0,
+        appended_at: at(1) + 30_000,
+        key: cart.tenant.as_bytes().to_vec(),
+        headers: record::event(&cart).headers,
+        value: record::event(&cart).value,
+    };
+    shop.unpark(&parked, at(31), at(1) + 32_000);
+    let checkout = shop::checkout(&shop::tenant(0), "cart", 1, 0, at(32), at(32));
+    shop.append(at(1) + 32_000, vec![checkout]);
+    // Minutes 1 to 61 of the log pass in a minute of the wall.
+    let decisions: Vec<Decision> = (33..60).flat_map(|seconds| shop.pass(at(1) + seconds * 1_000)).collect();
+    let first = decisions.iter().find(|decision| decision.wakeup.is_some()).expect("the cart's time came");
+    assert!(first.watermark.since(at(31)) > 10 * MINUTE, "quiet for ten minutes of the log, got {}", first.watermark);
+    assert!(!reminded(&decisions).is_empty());
+
+    let mut naive = Naive::new(Name::fixed("simulated"));
+    let records = shop.broker.records(&Topic::Events.partition(0));
+    let decide = |stored: &Record| naive.record(&record::envelope(stored).expect("an event decodes"));
+    let expected: Vec<Decision> = records.iter().flat_map(decide).map(|(_, decision)| decision).collect();
+    let reading = read(&shop.broker, &[shop::vendor("klaviyo")]).expect("a log that keeps the rules");
+    let mut decided: Vec<Decision> = reading.decisions.into_iter().map(|read| read.value).collect();
+    for choice in decided.iter_mut().flat_map(|decision| &mut decision.choices) {
+        // Which facts were read is the engine's own.
+        choice.facts_read.clear();
+        choice.facts_read_more = 0;
+    }
+    assert_eq!(decided, expected);
 }
 
 /// A day after, nobody waits for the parked fact any more, and the decision says

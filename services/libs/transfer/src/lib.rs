@@ -44,6 +44,7 @@
 //!     installation: "shop".into(),
 //!     build: Name::new("1.4.0")?,
 //!     unsettled: Unsettled::Refused,
+//!     keys: Vec::new(),
 //!     batch: 1_000,
 //! };
 //! let moved = moved::run(source, target, &moving, &mut |moved| eprintln!("{} facts", moved.facts))?;

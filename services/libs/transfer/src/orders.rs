@@ -48,7 +48,7 @@ pub enum OrderError {
 impl fmt::Display for OrderError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OrderError::Read { line, .. } => write!(formatter, "read line {line} of the orders"),
+            OrderError::Read { line, source } => write!(formatter, "read line {line} of the orders: {source}"),
             OrderError::Line { line, expected, got } => {
                 write!(formatter, "understand line {line} of the orders: expected {expected}, got {got:?}")
             }
@@ -56,14 +56,7 @@ impl fmt::Display for OrderError {
     }
 }
 
-impl std::error::Error for OrderError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            OrderError::Read { source, .. } => Some(source),
-            OrderError::Line { .. } => None,
-        }
-    }
-}
+impl std::error::Error for OrderError {}
 
 /// The orders of a file, line by line; the first error is the last item worth
 /// looking at.

@@ -7,8 +7,9 @@ use std::sync::Mutex;
 
 use tradewind_domain::KeyId;
 use tradewind_ports::{SealingKey, VaultError};
+use tradewind_wire::vault::KeyEntry;
 
-use crate::frame::HEADER_BYTES;
+use crate::frame::{self, Entry, HEADER_BYTES};
 use crate::index::{self, Index, key_at, told};
 use crate::installation_key::InstallationKey;
 
@@ -53,6 +54,28 @@ impl VaultReader {
         }
         let Some(place) = seen.index.of_id(id) else { return Ok(None) };
         key_at(&seen.file, place, &self.installation_key).map(Some).map_err(|fault| told(&self.path, fault))
+    }
+
+    /// Every key that is not erased, wrapped, for a vault elsewhere that has the
+    /// same installation key.
+    ///
+    /// # Errors
+    ///
+    /// See [`VaultError`].
+    pub fn entries(&self) -> Result<Vec<KeyEntry>, VaultError> {
+        let Seen { mut file, index, .. } = Seen::open(&self.path, &self.installation_key)?;
+        let mut entries = Vec::new();
+        let scanned = frame::scan(&mut file, HEADER_BYTES as u64, |entry| {
+            if let Entry::Key { place, bytes } = entry {
+                let entry = index::decode(place, bytes)?;
+                if index.of_id(entry.id).is_some() {
+                    entries.push(entry);
+                }
+            }
+            Ok(())
+        });
+        scanned.map_err(|fault| told(&self.path, fault))?;
+        Ok(entries)
     }
 }
 

@@ -88,6 +88,15 @@ fn contains(path: &Path, bytes: &[u8]) -> bool {
 }
 
 #[test]
+fn a_move_takes_every_key_but_the_erased_ones() {
+    let home = Home::new();
+    let (keys, _) = filled(&home, 3);
+    home.open().erase(&demo(), &owner(1)).unwrap();
+    let entries = home.reader().entries().unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [keys[0].id, keys[2].id]);
+}
+
+#[test]
 fn a_key_is_the_same_however_often_it_is_asked_for() {
     let home = Home::new();
     let vault = home.open();

@@ -3,7 +3,7 @@
 //! stand in headers only: it is read as imported, at offset 0.
 
 use prost::Message;
-use tradewind_domain::{Body, Cause, Envelope, Source};
+use tradewind_domain::{Body, Cause, Envelope, Source, Timestamp};
 use tradewind_ports::Record;
 
 use crate::common::{self, Wire, embedded, field, or_blank, unless_blank, wire_enum};
@@ -14,12 +14,14 @@ use crate::record::Attributes;
 
 wire_enum!(Arrival { Live, Recovered, Backfill });
 
-/// A record of `tradewind.events` as one message, the fact's bytes copied.
+/// A record of `tradewind.events` as one message, the fact's bytes copied. It was
+/// recorded at `recorded_at` by the log's clock, which only a reader of the whole
+/// log knows: it runs ahead of a producer by a minute at most, and may be stretched.
 ///
 /// # Errors
 ///
 /// A newer release wrote it, or its key or headers are not those of an event.
-pub fn encode(record: &Record) -> Result<Vec<u8>, DecodeError> {
+pub fn encode(record: &Record, recorded_at: Timestamp) -> Result<Vec<u8>, DecodeError> {
     let attributes = Attributes::of(record)?;
     let proto = proto::Envelope {
         id: attributes.id.to_proto(),
@@ -27,7 +29,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, DecodeError> {
         vendor: attributes.source.vendor.to_proto(),
         account: attributes.source.account.to_proto(),
         r#type: String::from_utf8_lossy(attributes.kind).into_owned(),
-        recorded_at_ms: attributes.recorded_at.to_proto(),
+        recorded_at_ms: recorded_at.to_proto(),
         produced_at_ms: or_blank(attributes.produced_at.as_ref()),
         arrival: attributes.arrival.to_proto(),
         placement: attributes.placement,

@@ -23,19 +23,26 @@ pub fn decode(bytes: &[u8]) -> Result<Fact, DecodeError> {
 }
 
 /// The fact that unparks `parked`, a record of `tradewind.events`, whose bytes
-/// are copied. For a parked unparking, it unparks what that one did.
+/// are copied. It counts for `recorded_at`, by the log's clock, as it would have
+/// had it been folded then: the clock may be another when it is unparked, or after
+/// a move. For a parked unparking, it unparks what that one did.
 ///
 /// # Errors
 ///
 /// `parked` is no event.
-pub fn encode_unparking(parked: &Record, actor: &Name, occurred_at: Timestamp) -> Result<Vec<u8>, DecodeError> {
+pub fn encode_unparking(
+    parked: &Record,
+    recorded_at: Timestamp,
+    actor: &Name,
+    occurred_at: Timestamp,
+) -> Result<Vec<u8>, DecodeError> {
     let value = parked.value.as_deref().ok_or(DecodeError::NoValue { message: MESSAGE })?;
     let proto::Fact { body, .. } = common::parse(MESSAGE, value)?;
     let unparked = if let Some(proto::fact::Body::FactUnparked(earlier)) = body {
         proto::FactUnparked { actor: actor.to_proto(), ..earlier }
     } else {
         let fact = record::Attributes::of(parked)?.id.to_proto();
-        proto::FactUnparked { fact, envelope: envelope::encode(parked)?, actor: actor.to_proto() }
+        proto::FactUnparked { fact, envelope: envelope::encode(parked, recorded_at)?, actor: actor.to_proto() }
     };
     let body = Some(proto::fact::Body::FactUnparked(unparked));
     Ok(proto::Fact { occurred_at_ms: occurred_at.to_proto(), body }.encode_to_vec())

@@ -15,7 +15,7 @@ use tradewind_ports::Clock;
 
 use crate::failure::Failure;
 use crate::ground::Ground;
-use crate::parts::directory::Directory;
+use crate::parts::directory::{Directory, Placed};
 
 /// The secret that opens what is personal.
 pub(crate) const ACCESS_KEY: &str = "console";
@@ -60,7 +60,8 @@ struct OwnersHere {
 impl Owners for OwnersHere {
     fn timeline(&self, tenant: &Tenant, entity: &EntityKey) -> Result<Timeline, OwnersError> {
         let unavailable = |reason: String| OwnersError::Unavailable { reason };
-        let partition = self.directory.partition(tenant).map_err(unavailable)?.ok_or(OwnersError::UnknownTenant)?;
+        let Placed { partition, .. } =
+            self.directory.placed(tenant).map_err(unavailable)?.ok_or(OwnersError::UnknownTenant)?;
         let desk = self.desks.get(&partition).ok_or_else(|| unavailable("nobody owns it here".into()))?;
         let timeline = desk.timeline(tenant, entity).map_err(|error| unavailable(error.to_string()))?;
         let reference = |(position, kind, entity)| Reference { position, kind: kind_of(kind), entity };

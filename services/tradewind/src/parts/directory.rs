@@ -16,11 +16,18 @@ pub(crate) struct Directory {
     entries: Arc<Mutex<Entries>>,
 }
 
+/// Where a tenant lies, and since which of its moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) partition: u32,
+    pub(crate) epoch: u32,
+}
+
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
     secrets: BTreeMap<(Tenant, ConnectionName), Vec<Name>>,
-    partitions: BTreeMap<Tenant, u32>,
+    placed: BTreeMap<Tenant, Placed>,
 }
 
 impl Directory {
@@ -34,8 +41,8 @@ impl Directory {
         self.look(|entries| entries.secrets.get(&key).cloned().unwrap_or_default())
     }
 
-    pub(crate) fn partition(&self, tenant: &Tenant) -> Result<Option<u32>, String> {
-        self.look(|entries| entries.partitions.get(tenant).copied())
+    pub(crate) fn placed(&self, tenant: &Tenant) -> Result<Option<Placed>, String> {
+        self.look(|entries| entries.placed.get(tenant).copied())
     }
 
     fn look<T>(&self, look: impl FnOnce(&Entries) -> T) -> Result<T, String> {
@@ -60,7 +67,8 @@ impl Entries {
                         self.secrets.insert((entry.tenant, entry.connection), entry.secrets);
                     }
                     Some(DirectoryValue::Tenant(entry)) => {
-                        self.partitions.insert(entry.tenant, entry.partition);
+                        let placed = Placed { partition: entry.partition, epoch: entry.placement };
+                        self.placed.insert(entry.tenant, placed);
                     }
                     Some(
                         DirectoryValue::Definition(_)

@@ -7,7 +7,7 @@ mod process;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use process::{CONFIGURATION, Dev, ended, tradewind};
+use process::{CONFIGURATION, Running, ended, tradewind};
 
 /// The ids of the commands that had an effect, and how often.
 fn effects(body: &str) -> Vec<(String, u64)> {
@@ -19,7 +19,7 @@ fn effects(body: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-fn some_effects(dev: &Dev) -> Vec<(String, u64)> {
+fn some_effects(dev: &Running) -> Vec<(String, u64)> {
     let enough = |body: &str| Some(effects(body)).filter(|effects| effects.len() >= 3);
     dev.wait_for("sandbox", "/sandbox/effects", enough)
 }
@@ -29,7 +29,7 @@ fn carts_left_alone_become_one_message_each_across_a_stop_and_a_kill() {
     let directory = tempdir().unwrap();
     let mut commands = Vec::new();
     for run in ["stopped", "killed", "stopped again"] {
-        let dev = Dev::start(directory.path());
+        let dev = Running::dev(directory.path());
         dev.wait_for("operations", "/readyz", |body| body.contains("partition 0: ready").then_some(()));
         for (command, count) in some_effects(&dev) {
             assert_eq!(count, 1, "{command} had its effect more than once in the run that was {run}");
@@ -54,7 +54,7 @@ fn why(directory: &std::path::Path, arguments: &[&str]) -> (i32, String) {
 #[test]
 fn why_is_told_beside_the_running_product_and_after_it() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     let (command, _) = some_effects(&dev)[0].clone();
     // The outcome is appended behind the effect.
     let succeeded = |(code, said): &(i32, String)| *code == 0 && said.contains("succeeded: the vendor has done it");
@@ -83,7 +83,7 @@ fn why_is_told_beside_the_running_product_and_after_it() {
 #[test]
 fn the_console_shows_what_happens_and_opens_nothing_without_the_key() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     let (status, page) = dev.get("console", "/");
     assert!(status == 200 && page.contains("<title>Tradewind"), "{page}");
     some_effects(&dev);
@@ -94,7 +94,7 @@ fn the_console_shows_what_happens_and_opens_nothing_without_the_key() {
 #[test]
 fn what_a_probe_asks_is_answered_from_the_start() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start_until(directory.path(), "directory");
+    let dev = Running::dev_until(directory.path(), "directory");
     dev.wait_for("operations", "/livez", |body| body.contains("alive").then_some(()));
     dev.wait_for("operations", "/readyz", |body| body.contains("connector: ready").then_some(()));
     let facts = |body: &str| body.lines().any(|line| line.starts_with("orchestrator_facts_total{} ")).then_some(());
@@ -112,9 +112,9 @@ fn a_start_that_is_still_folding_can_be_stopped() {
     let (code, said) = ended(command);
     assert_eq!(code, 0, "{said}");
     std::fs::remove_dir_all(directory.path().join("installation/state")).unwrap();
-    assert_eq!(Dev::start_until(directory.path(), "operations").terminate(), Some(0));
+    assert_eq!(Running::dev_until(directory.path(), "operations").terminate(), Some(0));
     // Nothing is lost by that.
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     dev.wait_for("operations", "/readyz", |body| body.contains("partition 0: ready").then_some(()));
     assert_eq!(dev.terminate(), Some(0));
 }
@@ -138,11 +138,11 @@ fn a_broken_configuration_ends_it_with_the_line_and_what_was_expected() {
 #[test]
 fn two_of_them_do_not_share_a_directory() {
     let directory = tempdir().unwrap();
-    let dev = Dev::start(directory.path());
+    let dev = Running::dev(directory.path());
     let mut command = tradewind(directory.path(), CONFIGURATION);
     command.arg("dev");
     let (code, said) = ended(command);
-    assert_eq!(code, 64);
+    assert_eq!(code, 69);
     assert!(said.contains("writes to") && said.contains("end it"), "{said}");
     drop(dev);
 }
@@ -150,7 +150,7 @@ fn two_of_them_do_not_share_a_directory() {
 #[test]
 fn a_log_keeps_its_number_of_partitions() {
     let directory = tempdir().unwrap();
-    Dev::start(directory.path()).terminate();
+    Running::dev(directory.path()).terminate();
     let mut command = tradewind(directory.path(), CONFIGURATION);
     command.args(["dev", "--partitions", "3"]);
     let (code, said) = ended(command);

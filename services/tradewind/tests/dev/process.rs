@@ -36,8 +36,8 @@ pub(crate) fn ended(mut command: Command) -> (i32, String) {
     (status.code().expect("it was not killed"), String::from_utf8(stderr).unwrap())
 }
 
-/// `tradewind dev`, as it runs.
-pub(crate) struct Dev {
+/// The program, as it runs.
+pub(crate) struct Running {
     child: Child,
     /// The lines that it printed at its start.
     pub(crate) announced: String,
@@ -45,21 +45,32 @@ pub(crate) struct Dev {
     _lines: BufReader<ChildStdout>,
 }
 
-impl Dev {
-    pub(crate) fn start(directory: &Path) -> Dev {
-        Dev::start_until(directory, "ctrl-c")
+impl Running {
+    /// `tradewind dev`.
+    pub(crate) fn dev(directory: &Path) -> Running {
+        Running::dev_until(directory, "ctrl-c")
     }
 
     /// Returns as soon as it has printed this word.
-    pub(crate) fn start_until(directory: &Path, word: &str) -> Dev {
+    pub(crate) fn dev_until(directory: &Path, last: &str) -> Running {
         let mut command = tradewind(directory, CONFIGURATION);
-        let mut child = command.arg("dev").stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("dev");
+        Running::start(command, last)
+    }
+
+    /// Reads what it prints up to the line with this word.
+    pub(crate) fn start(mut command: Command, last: &str) -> Running {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut announced = String::new();
-        while !announced.contains(word) {
-            assert!(lines.read_line(&mut announced).unwrap() > 0, "it ended early, having said {announced}");
+        while !announced.contains(last) {
+            if lines.read_line(&mut announced).unwrap() == 0 {
+                // It may not have ended, but it will say no more.
+                let _ = child.kill();
+                panic!("it ended early, having said {announced}");
+            }
         }
-        Dev { child, announced, _lines: lines }
+        Running { child, announced, _lines: lines }
     }
 
     /// The address in the line that begins with this word.
@@ -99,7 +110,7 @@ impl Dev {
     }
 }
 
-impl Drop for Dev {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();

@@ -1,9 +1,6 @@
-//! A Kafka broker of its own for a test, and what a test needs around the log.
+//! What is done to a broker, and what a test needs around the log.
 
-use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -13,51 +10,10 @@ use tradewind_domain::Vendor;
 use tradewind_log_kafka::{KafkaLog, KafkaSettings, prepare};
 use tradewind_ports::{EventLog, Headers, NewRecord, ReadLimit, Record, Topic, TopicPartition};
 
-const LOCAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../deploy/kafka/local");
-
-/// Exit code of `deploy/kafka/local` where Java, Maven or the artefacts can't be had.
-const UNAVAILABLE: i32 = 69;
-
-/// Stopped, and its data deleted, when dropped, and when its test panics or is killed.
-pub(crate) struct Broker {
-    directory: PathBuf,
-    pub(crate) address: String,
-    /// Ends the broker when its standard input does.
-    warden: Child,
-}
+pub(crate) use crate::local::Broker;
+use crate::local::address;
 
 impl Broker {
-    /// `None`, said on stderr, where there is no Java or Maven; a failure where `CI` is set.
-    pub(crate) fn start(name: &str) -> Option<Broker> {
-        let directory = std::env::temp_dir().join(format!("tradewind-kafka-{}-{name}", std::process::id()));
-        let warden = Command::new("sh")
-            .args(["-c", r#"cat; "$0" kill --dir "$1"; rm -rf "$1""#, LOCAL])
-            .arg(&directory)
-            .stdin(Stdio::piped())
-            // A Ctrl-C meant for the test doesn't end it.
-            .process_group(0)
-            .spawn()
-            .expect("a shell runs");
-        let mut broker = Broker { directory, address: String::new(), warden };
-        let output = broker.local(&["start", "--port", "0"]);
-        if output.status.code() == Some(UNAVAILABLE) {
-            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            assert!(std::env::var_os("CI").is_none(), "CI needs a Kafka broker: {reason}");
-            // Not `eprintln`, which is shown of tests that fail only.
-            writeln!(std::io::stderr(), "skipped {name}: {reason}").expect("stderr can be written");
-            return None;
-        }
-        broker.address = address(&output);
-        Some(broker)
-    }
-
-    fn local(&self, arguments: &[&str]) -> Output {
-        let (command, options) = arguments.split_first().expect("a command");
-        let mut process = Command::new(LOCAL);
-        process.arg(command).arg("--dir").arg(&self.directory).args(options).env("TRADEWIND_KAFKA_HEAP", "384m");
-        process.output().expect("deploy/kafka/local runs")
-    }
-
     /// At once and without a word, as SIGKILL does.
     pub(crate) fn kill(&self) {
         self.signal("-KILL");
@@ -113,18 +69,6 @@ impl Broker {
         let client = ClientConfig::new().set("bootstrap.servers", &self.address).create().expect("an admin client");
         block_on(ask(&client, &AdminOptions::new()))
     }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.warden.stdin.take());
-        let _ = self.warden.wait();
-    }
-}
-
-fn address(output: &Output) -> String {
-    assert!(output.status.success(), "no broker: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 pub(crate) fn vendor() -> Vendor {

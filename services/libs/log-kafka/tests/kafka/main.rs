@@ -6,4 +6,5 @@ mod absence;
 mod broker;
 mod contract;
 mod faults;
+mod local;
 mod unreachable;

@@ -10,8 +10,11 @@ pub(super) type Version = (Timestamp, FactId);
 
 #[derive(Debug)]
 pub(super) struct Record {
+    /// What it says: of an unparking, the fact that was parked.
     pub(super) envelope: Envelope,
-    /// By the log's clock.
+    /// The unparking that carries it.
+    carrier: Option<Envelope>,
+    /// By the log's clock; an unparked fact brings its own time.
     pub(super) at: Timestamp,
     /// After it.
     pub(super) watermark: Timestamp,
@@ -25,23 +28,35 @@ impl Record {
     pub(super) fn body(&self) -> &Body {
         &self.envelope.fact.body
     }
+
+    /// As it stands on the log.
+    pub(super) fn stored(&self) -> &Envelope {
+        self.carrier.as_ref().unwrap_or(&self.envelope)
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Facts(Vec<Record>);
 
 impl Facts {
-    /// The watermark with it.
-    pub(super) fn append(&mut self, envelope: Envelope) -> Timestamp {
-        let earlier = self.0.iter().map(|record| &record.envelope);
-        let at = Clock::after(earlier.chain([&envelope])).log_time(real_time(&envelope));
+    /// The record as it was read, with the watermark.
+    pub(super) fn append(&mut self, envelope: Envelope) -> &Record {
+        let earlier = self.0.iter().map(Record::stored);
+        let clock = Clock::after(earlier.chain([&envelope]));
+        let at = if envelope.imported { envelope.recorded_at } else { clock.log_time(real_time(&envelope)) };
         let watermark = self.watermark().max(at);
-        self.0.push(Record { envelope, at, watermark });
-        watermark
+        let record = if let Body::FactUnparked(unparked) = &envelope.fact.body {
+            let parked = Envelope::clone(&unparked.envelope);
+            Record { at: parked.recorded_at, envelope: parked, carrier: Some(envelope), watermark }
+        } else {
+            Record { envelope, carrier: None, at, watermark }
+        };
+        self.0.push(record);
+        self.0.last().expect("it was just appended")
     }
 
     pub(super) fn watermark(&self) -> Timestamp {
-        self.0.iter().map(|record| record.at).max().unwrap_or(Timestamp::MIN)
+        self.0.last().map_or(Timestamp::MIN, |record| record.watermark)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Record> {
@@ -54,10 +69,9 @@ impl Facts {
 }
 
 fn real_time(envelope: &Envelope) -> Timestamp {
-    match envelope.produced_at {
-        Some(produced_at) if !envelope.imported => envelope.recorded_at.min(produced_at + PRODUCER_AHEAD_MS),
-        _ => envelope.recorded_at,
-    }
+    envelope
+        .produced_at
+        .map_or(envelope.recorded_at, |produced_at| envelope.recorded_at.min(produced_at + PRODUCER_AHEAD_MS))
 }
 
 /// The log's time as a line over real time.

@@ -5,8 +5,9 @@
 //!
 //! *Time.* A record's time is its append time, at most a minute ahead of its
 //! producer, through the log's clock, which adjustments stretch on a dev lineage
-//! only; an adjustment already holds for the record that brings it. The watermark
-//! is the highest time so far, and everything is decided at it.
+//! only; an adjustment already holds for the record that brings it. An imported
+//! record, and the fact that an unparking carries, bring the log's time with them.
+//! The watermark is the highest time so far, and everything is decided at it.
 //!
 //! *Sources.* A beat, or a live record of a vendor, shows that the vendor reaches
 //! us. A silence of over a minute is a gap of each active webhook connection of
@@ -95,11 +96,12 @@ impl Naive {
     /// not listed.
     pub fn record(&mut self, envelope: &Envelope) -> Vec<(Position, Decision)> {
         let earlier = self.decisions.len();
-        let watermark = self.facts.append(envelope.clone());
+        let Record { envelope: said, watermark, .. } = self.facts.append(envelope.clone());
+        let (tenant, fact, watermark) = (said.tenant.clone(), said.id, *watermark);
         let mut position = Position::fold(envelope.offset);
-        if let Some(choice) = self.consider(&envelope.tenant, cart_recovery::on_fact) {
-            let id = DecisionId::of_fold(watermark, &envelope.tenant, envelope.id);
-            self.decide(position, id, &envelope.tenant, envelope.id, None, choice);
+        if let Some(choice) = self.consider(&tenant, cart_recovery::on_fact) {
+            let id = DecisionId::of_fold(watermark, &tenant, fact);
+            self.decide(position, id, &tenant, fact, None, choice);
         }
         for Due { tenant, wakeup, missing } in self.due(position.offset) {
             let chosen = self.consider(&tenant, |world| cart_recovery::on_wakeup(world, &wakeup, missing.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tradewind_domain::{Arrival, Body, ConnectionName, Intake, Name, Tenant, Timestamp, Vendor};
+use tradewind_domain::{Arrival, Body, ConnectionName, Envelope, Intake, Name, Source, Tenant, Timestamp, Vendor};
 
 use super::facts::{Facts, Record};
 use super::setup::{self, Connection};
@@ -44,13 +44,10 @@ fn heard(facts: &Facts) -> BTreeMap<&Vendor, Heard> {
     let mut heard: BTreeMap<&Vendor, Heard> = BTreeMap::new();
     for record in facts.all() {
         let now = record.watermark;
-        let source = &record.envelope.source.vendor;
-        let vendors = if let Body::IngestAlive(alive) = record.body() {
+        let Envelope { source: Source { vendor: source, .. }, arrival, fact, .. } = record.stored();
+        let vendors = if let Body::IngestAlive(alive) = &fact.body {
             alive.vendors.as_slice()
-        } else if record.envelope.arrival == Arrival::Live
-            && *source != ourselves
-            && !matches!(record.body(), Body::Outcome(_))
-        {
+        } else if *arrival == Arrival::Live && *source != ourselves && !matches!(fact.body, Body::Outcome(_)) {
             std::slice::from_ref(source)
         } else {
             &[]

@@ -7,6 +7,7 @@ use tradewind_domain::{DirectoryEntry, DirectoryValue, Tenant, TenantEntry, part
 use tradewind_ports::{EventLog, NewRecord, Record, Topic, TopicPartition};
 use tradewind_wire::directory;
 
+use super::Move;
 use super::error::MoveError;
 use crate::cursor::Cursor;
 
@@ -55,8 +56,9 @@ impl Control {
     }
 
     /// Appends what the target lacks. Returns how many entries there are.
-    pub(super) fn write(&self, target: &dyn EventLog, partitions: u32) -> Result<u64, MoveError> {
-        let keys: Vec<NewRecord> = self.keys.values().map(copy).collect();
+    pub(super) fn write(&self, target: &dyn EventLog, moving: &Move) -> Result<u64, MoveError> {
+        let partitions = moving.target_partitions;
+        let keys: Vec<NewRecord> = self.keys.values().map(copy).chain(moving.keys.iter().cloned()).collect();
         let entries: Vec<NewRecord> =
             self.entries.iter().filter_map(|(record, entry)| self.placed(record, entry, partitions)).collect();
         let count = (keys.len() + entries.len()) as u64;

@@ -2,8 +2,8 @@
 //!
 //! What is carried over: every tenant's facts and every decision, their values
 //! byte for byte, so that ids, projections and due times are the same; then the
-//! keys of the vault, where they are a topic, and the directory with the tenants'
-//! new placement. Events bring the time that the source's owner gave them
+//! keys of the vault, from its topic or handed in, and the directory with the
+//! tenants' new placement. Events bring the time that the source's owner gave them
 //! (`tw-recorded-at`), and partitions that become one are merged by it. Decisions
 //! stand at new positions, covered by `TurnCommitted`s of the target's own.
 //!
@@ -44,7 +44,7 @@ mod target;
 use std::collections::BTreeMap;
 
 use tradewind_domain::{Body, CommandId, LineageKind, LineageOpened, Name, Timestamp, Transition};
-use tradewind_ports::EventLog;
+use tradewind_ports::{EventLog, NewRecord};
 
 pub use error::MoveError;
 
@@ -64,6 +64,8 @@ pub struct Move {
     pub installation: String,
     pub build: Name,
     pub unsettled: Unsettled,
+    /// Of a source whose vault is a file, where the target's is a topic.
+    pub keys: Vec<NewRecord>,
     /// Events appended at once; their decisions are one transaction.
     pub batch: usize,
 }
@@ -126,7 +128,7 @@ pub fn run(
         }
     }
     target.finish()?;
-    moved.entries = control.write(target.log(), moving.target_partitions)?;
+    moved.entries = control.write(target.log(), moving)?;
     report(&moved);
     Ok(moved)
 }

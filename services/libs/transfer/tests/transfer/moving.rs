@@ -26,6 +26,7 @@ fn moving() -> Move {
         installation: "test".into(),
         build: Name::fixed("move"),
         unsettled: Unsettled::Refused,
+        keys: Vec::new(),
         batch: 20,
     }
 }
@@ -276,16 +277,18 @@ fn the_directory_goes_over_with_new_placements_and_keys_as_they_are() {
     let keys = vec![key(1, Some(vec![1])), key(2, Some(vec![2])), key(1, None)];
     log.append(&Topic::Keys.partition(0), keys).unwrap();
 
+    // Another comes from a vault that is a file.
+    let moving = Move { keys: vec![key(3, Some(vec![3]))], ..moving() };
     let target = empty();
-    let moved = run(&source, &target, &moving()).unwrap();
-    assert_eq!(moved.entries, 3);
-    run(&source, &target, &moving()).unwrap();
+    let moved = run(&source, &target, &moving).unwrap();
+    assert_eq!(moved.entries, 4);
+    run(&source, &target, &moving).unwrap();
     let partition = partition_of("shop-0", TO);
     let directory: Vec<_> = target.records(&Topic::Directory.partition(0)).iter().map(directory::decode).collect();
     let expected = [entry(1, DirectoryValue::Format(1)), entry(5, tenant_entry(partition, 7))];
     assert_eq!(directory.into_iter().map(|entry| entry.unwrap().unwrap()).collect::<Vec<_>>(), expected);
     let keys: Vec<_> = target.records(&Topic::Keys.partition(0)).into_iter().map(|record| record.value).collect();
-    assert_eq!(keys, [Some(vec![2])]);
+    assert_eq!(keys, [Some(vec![2]), Some(vec![3])]);
     let of_tenant = |stored: &tradewind_ports::Record| stored.key == b"shop-0";
     let events = target.records(&Topic::Events.partition(partition));
     let placements: Vec<u32> = events

@@ -113,21 +113,26 @@ fn bytes_that_are_no_message_are_an_error() {
     assert!(matches!(error, DecodeError::Malformed { message: "fact", .. }), "{error}");
 }
 
+/// By the log's clock, which ran ahead of the wall's.
+const RECORDED_AT: Timestamp = Timestamp::from_millis(1_700_000_900_000);
+
 /// Whoever carries a record on copies it, with what this release can't read.
 #[test]
 fn an_envelope_keeps_what_it_does_not_know() {
     let newer = [golden("fact.cart_updated"), UNKNOWN.to_vec()].concat();
     let parked = Record { value: Some(newer.clone()), ..stored(&record::event(&new_cart())) };
-    let bytes = envelope::encode(&parked).unwrap();
+    let bytes = envelope::encode(&parked, RECORDED_AT).unwrap();
     assert!(bytes.ends_with(&newer));
     assert_eq!(envelope::decode(&bytes).unwrap().fact, samples::cart_updated());
 
-    let unparking = fact::encode_unparking(&parked, &Name::fixed("operator"), Timestamp::from_millis(5)).unwrap();
+    let unparking =
+        fact::encode_unparking(&parked, RECORDED_AT, &Name::fixed("operator"), Timestamp::from_millis(5)).unwrap();
     assert!(unparking.windows(newer.len()).any(|window| window == newer));
     let Body::FactUnparked(FactUnparked { fact, envelope, .. }) = fact::decode(&unparking).unwrap().body else {
         panic!("expected an unparking")
     };
     assert_eq!((fact, envelope.id, envelope.fact), (samples::fact_id(1), samples::fact_id(1), samples::cart_updated()));
+    assert_eq!(envelope.recorded_at, RECORDED_AT, "by the log's clock, wherever it is read");
 }
 
 /// Or a few hundred kilobytes could nest deeper than any stack.
@@ -135,9 +140,9 @@ fn an_envelope_keeps_what_it_does_not_know() {
 fn an_unparking_never_holds_an_unparking() {
     let parked = stored(&record::event(&new_cart()));
     let operator = Name::fixed("operator");
-    let once = fact::encode_unparking(&parked, &operator, Timestamp::from_millis(5)).unwrap();
+    let once = fact::encode_unparking(&parked, RECORDED_AT, &operator, Timestamp::from_millis(5)).unwrap();
     let again = Record { value: Some(once.clone()), ..parked.clone() };
-    assert_eq!(fact::encode_unparking(&again, &operator, Timestamp::from_millis(5)), Ok(once.clone()));
+    assert_eq!(fact::encode_unparking(&again, RECORDED_AT, &operator, Timestamp::from_millis(5)), Ok(once.clone()));
 
     let unparked = fact::decode(&once).unwrap();
     let Body::FactUnparked(inner) = &unparked.body else { panic!("expected an unparking") };
@@ -150,7 +155,7 @@ fn an_unparking_never_holds_an_unparking() {
     };
     assert_eq!(read.envelope, inner.envelope);
 
-    let nested_bytes = envelope::encode(&again).unwrap();
+    let nested_bytes = envelope::encode(&again, RECORDED_AT).unwrap();
     let by_hand = golden("fact.fact_unparked");
     let pool = contract();
     let fact = pool.get_message_by_name("tradewind.v1.Fact").unwrap();
@@ -171,7 +176,7 @@ fn the_level_is_looked_at_before_all_else() {
         ..stored(&record::event(&new_cart()))
     };
     assert_eq!(record::envelope(&newer), Err(DecodeError::NewerReader { needed: 7 }));
-    assert_eq!(envelope::encode(&newer), Err(DecodeError::NewerReader { needed: 7 }));
+    assert_eq!(envelope::encode(&newer, RECORDED_AT), Err(DecodeError::NewerReader { needed: 7 }));
 
     let pool = contract();
     let message = pool.get_message_by_name("tradewind.v1.Envelope").expect("expected an envelope");

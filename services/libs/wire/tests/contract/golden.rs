@@ -126,7 +126,7 @@ fn encoded(sample: &Sample) -> Vec<u8> {
         Sample::Key(entry) => vault::encode(entry),
         Sample::Envelope(envelope) => {
             let record = tradewind_wire::record::event(&crate::headers::new_fact_of(envelope));
-            tradewind_wire::envelope::encode(&stored(&record)).expect("expected an event")
+            tradewind_wire::envelope::encode(&stored(&record), envelope.recorded_at).expect("expected an event")
         }
     }
 }

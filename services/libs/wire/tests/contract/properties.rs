@@ -29,7 +29,7 @@ pub(crate) fn read_all(bytes: &[u8]) {
 
 fn read_record(record: &Record) {
     let _ = record::envelope(record);
-    let _ = envelope::encode(record);
+    let _ = envelope::encode(record, record.appended_at);
     let _ = decision::decode(record);
     let _ = decision::commands(record);
     let _ = command::decode(record);
@@ -92,7 +92,7 @@ proptest! {
             arrival: Arrival::Live,
             ..crate::headers::new_fact_of(&Envelope { produced_at: Some(envelope.recorded_at), ..envelope.clone() })
         };
-        let bytes = envelope::encode(&stored(&record::event(&new))).unwrap();
+        let bytes = envelope::encode(&stored(&record::event(&new)), envelope.recorded_at).unwrap();
         prop_assert_eq!(envelope::decode(&bytes), Ok(Envelope { arrival: Arrival::Live, ..envelope }));
     }
 

@@ -1,0 +1,61 @@
+//! The real store's orders, imported.
+
+use tempfile::tempdir;
+use tradewind_log_embedded::EmbeddedLog;
+use tradewind_ports::{EventLog, Topic};
+
+use crate::local::Broker;
+use crate::on_kafka::OnKafka;
+use crate::process::{Running, tradewind};
+use crate::{done, kept, orders};
+
+const PARTITIONS: u32 = 2;
+
+#[test]
+fn a_directory_takes_the_real_store_in_and_folds_it_and_emits_nothing() {
+    let Some(text) = orders::real() else { return };
+    let directory = tempdir().unwrap();
+    let import = || {
+        let mut command = tradewind(directory.path(), &format!("partitions = {PARTITIONS}"));
+        command.arg("import").arg(orders::path());
+        done(command)
+    };
+    let said = import();
+    assert!(said.contains("imported 69659 orders") && said.contains("folded up to offset"), "{said}");
+    let installation = directory.path().join("installation");
+    let log = EmbeddedLog::open_reader(&installation.join("log")).unwrap();
+    assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
+    let expected = orders::counted(&text);
+    assert_eq!((expected.orders, expected.customers), (69_659, 23_570));
+    assert_eq!(orders::projected(&installation.join("state"), PARTITIONS, &text), expected);
+
+    let said = import();
+    assert!(said.contains("imported 0 orders") && said.contains("69659 were there already"), "{said}");
+    assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
+}
+
+#[test]
+fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing() {
+    let Some(text) = orders::real() else { return };
+    let Some(broker) = Broker::start("history-import") else { return };
+    let directory = tempdir().unwrap();
+    let installation = OnKafka::new(&broker, directory.path(), PARTITIONS);
+    let mut command = installation.command("import");
+    command.arg(orders::path());
+    let said = done(command);
+    assert!(said.contains("imported 69659 orders"), "{said}");
+
+    installation.make_key();
+    let orchestrator = Running::start(installation.command("orchestrator"), "operations");
+    let log = installation.log();
+    let ends = (0..PARTITIONS).map(|partition| log.bounds(&Topic::Events.partition(partition)).unwrap().end);
+    let facts: u64 = ends.sum();
+    assert_eq!(facts, 69_659 + u64::from(PARTITIONS));
+    orchestrator.wait_for("operations", "/metrics", |body| {
+        let counted = body.lines().find_map(|line| line.strip_prefix("orchestrator_facts_total{} "))?;
+        (counted.parse::<u64>().unwrap() >= facts).then_some(())
+    });
+    assert_eq!(orchestrator.terminate(), Some(0));
+    assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
+    assert_eq!(orders::projected(&installation.home.join("state"), PARTITIONS, &text), orders::counted(&text));
+}
