@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use tradewind_domain::{Body, Choice, Claimed, CommandId, LedgerEntry, OutcomeState, Transition, Verdict};
+use tradewind_domain::{
+    Body, Choice, Claimed, CommandId, LedgerEntry, LedgerPosition, Lineage, OutcomeState, Transition, Verdict,
+};
 use tradewind_explain::{Chain, LedgerStep, Shown};
 use tradewind_ports::{EventLog as _, Topic};
 use tradewind_simulation::shop::vendor;
@@ -162,7 +164,7 @@ fn the_ledger_of_a_command_is_part_of_its_chain() {
     let entries = [
         LedgerEntry::Claimed(other),
         LedgerEntry::Claimed(claimed),
-        LedgerEntry::Position(7),
+        LedgerEntry::Position(LedgerPosition { lineage: Lineage::from_bytes([3; 16]), offset: 7 }),
         LedgerEntry::Verdict(verdict),
     ];
     let at = Topic::Ledger(vendor("klaviyo")).partition(0);

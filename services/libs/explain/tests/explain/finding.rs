@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tradewind_domain::{CommandId, DecisionId, Position, Timestamp};
-use tradewind_explain::Explainer;
+use tradewind_explain::{CommandSeen, Explainer, Issued};
 use tradewind_ports::{EventLog, Topic};
 
 use crate::shop::Day;
