@@ -11,7 +11,7 @@ use tradewind_ports::{Checkpoint, DueKey, StateStore, StoreError};
 
 use crate::apply;
 use crate::clock::LogClock;
-use crate::leaf::{InstanceLeaf, Leaf, TenantLeaf, Wakeup};
+use crate::leaf::{InstanceLeaf, Leaf, Wakeup};
 use crate::rules::Rules;
 use crate::sources::Sources;
 use crate::state::{Budget, State};
@@ -287,7 +287,7 @@ impl Partition {
     }
 
     fn missing(&mut self, instance: &InstanceLeaf) -> Result<Vec<Name>, StoreError> {
-        let set_up: TenantLeaf = View::new(&mut self.state, &instance.tenant).set_up()?;
+        let set_up = View::new(&mut self.state, &instance.tenant).set_up()?;
         Ok(self.core.sources.missing(&set_up, self.core.watermark))
     }
 

@@ -34,6 +34,12 @@ struct Slot {
     stored_due: Vec<DueKey>,
 }
 
+impl Slot {
+    fn empty() -> Slot {
+        Slot { leaf: None, position: None, stored_due: Vec::new() }
+    }
+}
+
 #[derive(Debug)]
 struct Drain {
     checkpoint: Checkpoint,
@@ -112,7 +118,7 @@ impl State {
                 }
                 None => self.committed.get(&key).or_else(|| self.cache.get(&key)).and_then(|slot| slot.leaf.clone()),
             };
-            self.move_wakeups(&key, now.as_ref(), was.as_ref());
+            move_wakeups(&mut self.due, &key, now.as_ref(), was.as_ref());
         }
     }
 
@@ -130,36 +136,27 @@ impl State {
         let step = self.step.as_ref().expect("a leaf changes within a step");
         let position = step.position;
         let is_first = !step.before.contains_key(&key);
-        let overlaid = self.overlay.get(&key).cloned();
-        let slot = match &overlaid {
-            Some(slot) => slot.clone(),
-            None => self.below(&key)?,
-        };
-        if is_first {
-            if slot.position.is_some_and(|held| held >= position) {
-                return Ok(());
-            }
-            self.step.as_mut().expect("a step is under way").before.insert(key.clone(), overlaid);
+        if !self.overlay.contains_key(&key) && !self.committed.contains_key(&key) {
+            self.load(&key)?;
         }
-        let was = slot.leaf.clone();
-        let mut changed = slot;
+        let known = [&self.overlay, &self.committed, &self.cache].into_iter().find_map(|layer| layer.get(&key));
+        if is_first && known.and_then(|slot| slot.position).is_some_and(|held| held >= position) {
+            return Ok(());
+        }
+        // The change is made on a copy: should it panic, nothing has happened yet.
+        let mut changed = known.cloned().unwrap_or_else(Slot::empty);
         change(&mut changed.leaf);
         changed.position = Some(position);
-        self.move_wakeups(&key, was.as_ref(), changed.leaf.as_ref());
-        self.overlay.insert(key, changed);
+        let was = known.and_then(|slot| slot.leaf.as_ref());
+        move_wakeups(&mut self.due, &key, was, changed.leaf.as_ref());
+        let overlaid = self.overlay.insert(key.clone(), changed);
+        if is_first {
+            self.step.as_mut().expect("a step is under way").before.insert(key, overlaid);
+        }
         Ok(())
     }
 
-    /// The committed value of a leaf, or an empty one.
-    fn below(&mut self, key: &[u8]) -> Result<Slot, StoreError> {
-        if let Some(slot) = self.committed.get(key) {
-            return Ok(slot.clone());
-        }
-        self.load(key)?;
-        Ok(self.cache.get(key).cloned().unwrap_or(Slot { leaf: None, position: None, stored_due: Vec::new() }))
-    }
-
-    /// Brings a leaf from the store into the cache, if it is anywhere.
+    /// Brings what the store has of a leaf into the cache, be it nothing.
     fn load(&mut self, key: &[u8]) -> Result<(), StoreError> {
         if self.cache.contains_key(key) {
             return Ok(());
@@ -170,6 +167,9 @@ impl State {
             })?;
             let stored_due = due_keys(key, Some(&leaf));
             self.put_in_cache(key.to_vec(), Slot { leaf: Some(leaf), position: Some(position), stored_due });
+        } else {
+            // That there is none is worth knowing too: the store looks longest for what it has not.
+            self.put_in_cache(key.to_vec(), Slot::empty());
         }
         Ok(())
     }
@@ -185,12 +185,6 @@ impl State {
             });
         }
         self.cache.insert(key, slot);
-    }
-
-    fn move_wakeups(&mut self, key: &[u8], was: Option<&Leaf>, now: Option<&Leaf>) {
-        let (was, now) = (due_keys(key, was), due_keys(key, now));
-        was.iter().filter(|due| !now.contains(due)).for_each(|due| self.due.remove(due));
-        now.into_iter().filter(|due| !was.contains(due)).for_each(|due| self.due.add(due));
     }
 
     /// Brings the wakeups that fire by `watermark` into memory.
@@ -260,6 +254,12 @@ impl State {
         self.drain = Some(drain);
         Ok(false)
     }
+}
+
+fn move_wakeups(due: &mut Due, key: &[u8], was: Option<&Leaf>, now: Option<&Leaf>) {
+    let (was, now) = (due_keys(key, was), due_keys(key, now));
+    was.iter().filter(|key| !now.contains(key)).for_each(|key| due.remove(key));
+    now.into_iter().filter(|key| !was.contains(key)).for_each(|key| due.add(key));
 }
 
 fn due_keys(key: &[u8], leaf: Option<&Leaf>) -> Vec<DueKey> {

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tradewind_domain::{
     Body, Choice, Decision, DecisionId, EntityKey, Envelope, FactId, FactParked, InstanceId, InstanceParked, Lifecycle,
@@ -16,7 +17,7 @@ use tradewind_ports::StoreError;
 use crate::apply;
 use crate::fold::{self, Folding};
 use crate::key::LeafKey;
-use crate::leaf::{CommandLeaf, EntityLeaf, InstanceLeaf, Leaf, TenantLeaf, Wakeup};
+use crate::leaf::{CommandLeaf, EntityLeaf, InstanceLeaf, Leaf, Wakeup};
 use crate::rules::Rules;
 use crate::state::State;
 use crate::view::View;
@@ -59,9 +60,9 @@ pub(crate) fn fold(
         | Body::GapOpened(_)
         | Body::GapClosed(_) => {
             state.update(LeafKey::Tenant(tenant).to_bytes(), |slot| {
-                let leaf = slot.get_or_insert_with(|| Leaf::Tenant(Box::default()));
+                let leaf = slot.get_or_insert_with(|| Leaf::Tenant(Arc::default()));
                 if let Leaf::Tenant(leaf) = leaf {
-                    fold::tenant(leaf, &folding);
+                    fold::tenant(Arc::make_mut(leaf), &folding);
                 }
             })?;
             Ok(true)
@@ -256,7 +257,7 @@ fn newcomer<'a>(
     let name = workflow.name();
     let lifecycle = lifecycle(state, tenant, &name, &subject)?;
     let mut view = View::new(state, tenant);
-    if lifecycle == Lifecycle::Off || view.process(&subject)?.running.contains_key(&name) {
+    if lifecycle == Lifecycle::Off || view.is_running(&subject, &name)? {
         return Ok(None);
     }
     let id = InstanceId::derive(stepping.watermark, tenant, &name, &subject, decision.fact);
@@ -299,7 +300,7 @@ fn lifecycle(
     workflow: &Name,
     subject: &EntityKey,
 ) -> Result<Lifecycle, StoreError> {
-    let set_up: TenantLeaf = View::new(state, tenant).set_up()?;
+    let set_up = View::new(state, tenant).set_up()?;
     let Some(entry) = set_up.definitions.get(workflow) else { return Ok(Lifecycle::Off) };
     Ok(match entry.value.lifecycle {
         Lifecycle::Canary => {

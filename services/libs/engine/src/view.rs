@@ -3,6 +3,7 @@
 //! was made on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use tradewind_domain::{CommandId, EntityKey, EntityKind, FactId, InstanceId, Name, Tenant, Timestamp};
 use tradewind_ports::StoreError;
@@ -25,7 +26,8 @@ const MAX_FACTS_READ: usize = 64;
 pub struct View<'a> {
     state: &'a mut State,
     tenant: &'a Tenant,
-    facts_read: BTreeSet<FactId>,
+    /// In the order they were looked at, some more than once.
+    facts_read: Vec<FactId>,
 }
 
 /// Everything linked to one entity, each object once.
@@ -46,19 +48,17 @@ pub struct CustomerView {
 
 impl<'a> View<'a> {
     pub(crate) fn new(state: &'a mut State, tenant: &'a Tenant) -> View<'a> {
-        View { state, tenant, facts_read: BTreeSet::new() }
+        View { state, tenant, facts_read: Vec::new() }
     }
 
     /// # Errors
     ///
     /// The store can't be read.
-    pub fn set_up(&mut self) -> Result<TenantLeaf, StoreError> {
+    pub fn set_up(&mut self) -> Result<Arc<TenantLeaf>, StoreError> {
         let leaf = self.state.get(&LeafKey::Tenant(self.tenant).to_bytes())?;
         Ok(match leaf {
-            Some(Leaf::Tenant(tenant)) => tenant.as_ref().clone(),
-            Some(Leaf::Entity(_) | Leaf::Process(_) | Leaf::Instance(_) | Leaf::Command(_)) | None => {
-                TenantLeaf::default()
-            }
+            Some(Leaf::Tenant(tenant)) => tenant.clone(),
+            Some(Leaf::Entity(_) | Leaf::Process(_) | Leaf::Instance(_) | Leaf::Command(_)) | None => Arc::default(),
         })
     }
 
@@ -68,9 +68,8 @@ impl<'a> View<'a> {
     pub fn entity(&mut self, entity: &EntityKey) -> Result<Option<EntityLeaf>, StoreError> {
         let leaf = self.state.get(&LeafKey::Entity(self.tenant, entity).to_bytes())?;
         let Some(Leaf::Entity(leaf)) = leaf else { return Ok(None) };
-        let leaf = leaf.as_ref().clone();
-        self.note(&leaf);
-        Ok(Some(leaf))
+        note(&mut self.facts_read, leaf);
+        Ok(Some(leaf.as_ref().clone()))
     }
 
     /// # Errors
@@ -84,6 +83,17 @@ impl<'a> View<'a> {
                 ProcessLeaf::default()
             }
         })
+    }
+
+    /// Whether a workflow has a live instance for an entity.
+    ///
+    /// # Errors
+    ///
+    /// The store can't be read.
+    pub fn is_running(&mut self, entity: &EntityKey, workflow: &Name) -> Result<bool, StoreError> {
+        let leaf = self.state.get(&LeafKey::Process(self.tenant, entity).to_bytes())?;
+        let Some(Leaf::Process(process)) = leaf else { return Ok(false) };
+        Ok(process.running.contains_key(workflow))
     }
 
     /// # Errors
@@ -114,7 +124,10 @@ impl<'a> View<'a> {
         let mut seen = BTreeSet::from([from.clone()]);
         let mut queue = VecDeque::from([from.clone()]);
         while let Some(entity) = queue.pop_front() {
-            let Some(leaf) = self.entity(&entity)? else { continue };
+            let Some(Leaf::Entity(leaf)) = self.state.get(&LeafKey::Entity(self.tenant, &entity).to_bytes())? else {
+                continue;
+            };
+            note(&mut self.facts_read, leaf);
             for (linked, _) in leaf.edges.iter() {
                 if seen.contains(linked) {
                     continue;
@@ -126,61 +139,69 @@ impl<'a> View<'a> {
                 seen.insert(linked.clone());
                 queue.push_back(linked.clone());
             }
-            customer.held_out.extend(self.process(&entity)?.held_out);
-            customer.count(entity, leaf);
+            customer.count(&entity, leaf);
+            if let Some(Leaf::Process(process)) = self.state.get(&LeafKey::Process(self.tenant, &entity).to_bytes())? {
+                customer.held_out.extend(process.held_out.iter().cloned());
+            }
         }
         Ok(customer)
     }
 
-    fn note(&mut self, leaf: &EntityLeaf) {
-        self.facts_read.extend(leaf.edges.iter().map(|(_, edge)| edge.evidence.fact));
-        match &leaf.figures {
-            Figures::Identifier(figures) => {
-                self.facts_read.extend(figures.contact.as_ref().map(|contact| contact.version.fact));
-            }
-            Figures::Cart(cart) => self.facts_read.extend(cart.as_ref().map(|cart| cart.version.fact)),
-            Figures::Checkout(checkout) => {
-                self.facts_read.extend(checkout.content.as_ref().map(|content| content.version.fact));
-                self.facts_read.extend(checkout.deleted.map(|version| version.fact));
-            }
-            Figures::Order(order) => {
-                self.facts_read.extend(order.placed.map(|version| version.fact));
-                self.facts_read.extend(order.cancelled.map(|version| version.fact));
-            }
-            Figures::Ticket(ticket) => {
-                self.facts_read.extend(ticket.status.as_ref().map(|status| status.version.fact));
-                self.facts_read.extend(ticket.last_message.map(|version| version.fact));
-            }
-        }
-    }
-
     /// The facts looked at so far: the first by id, and how many more.
     pub(crate) fn facts_read(self) -> (Vec<FactId>, u32) {
-        let more = self.facts_read.len().saturating_sub(MAX_FACTS_READ);
-        (self.facts_read.into_iter().take(MAX_FACTS_READ).collect(), u32::try_from(more).unwrap_or(u32::MAX))
+        let mut facts_read = self.facts_read;
+        facts_read.sort_unstable();
+        facts_read.dedup();
+        let more = facts_read.len().saturating_sub(MAX_FACTS_READ);
+        facts_read.truncate(MAX_FACTS_READ);
+        (facts_read, u32::try_from(more).unwrap_or(u32::MAX))
+    }
+}
+
+/// Notes the facts that a leaf's content came with.
+fn note(facts_read: &mut Vec<FactId>, leaf: &EntityLeaf) {
+    facts_read.extend(leaf.edges.iter().map(|(_, edge)| edge.evidence.fact));
+    match &leaf.figures {
+        Figures::Identifier(figures) => {
+            facts_read.extend(figures.contact.as_ref().map(|contact| contact.version.fact));
+        }
+        Figures::Cart(cart) => facts_read.extend(cart.as_ref().map(|cart| cart.version.fact)),
+        Figures::Checkout(checkout) => {
+            facts_read.extend(checkout.content.as_ref().map(|content| content.version.fact));
+            facts_read.extend(checkout.deleted.map(|version| version.fact));
+        }
+        Figures::Order(order) => {
+            facts_read.extend(order.placed.map(|version| version.fact));
+            facts_read.extend(order.cancelled.map(|version| version.fact));
+        }
+        Figures::Ticket(ticket) => {
+            facts_read.extend(ticket.status.as_ref().map(|status| status.version.fact));
+            facts_read.extend(ticket.last_message.map(|version| version.fact));
+        }
     }
 }
 
 impl CustomerView {
-    fn count(&mut self, entity: EntityKey, leaf: EntityLeaf) {
-        self.parked.extend(leaf.parked);
-        match leaf.figures {
+    fn count(&mut self, entity: &EntityKey, leaf: &EntityLeaf) {
+        self.parked.extend(&leaf.parked);
+        let entity = entity.clone();
+        match &leaf.figures {
             Figures::Identifier(figures) => {
-                self.identifiers.insert(entity, figures);
+                self.identifiers.insert(entity, figures.clone());
             }
             Figures::Cart(cart) => {
                 if let Some(cart) = cart {
-                    self.carts.insert(entity, cart);
+                    self.carts.insert(entity, cart.clone());
                 }
             }
             Figures::Checkout(checkout) => {
-                self.checkouts.insert(entity, checkout);
+                self.checkouts.insert(entity, checkout.clone());
             }
             Figures::Order(order) => {
-                self.orders.insert(entity, order);
+                self.orders.insert(entity, order.clone());
             }
             Figures::Ticket(ticket) => {
-                self.tickets.insert(entity, ticket);
+                self.tickets.insert(entity, ticket.clone());
             }
         }
     }

@@ -7,6 +7,8 @@ mod entity;
 mod process;
 mod tenant;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use command::CommandLeaf;
@@ -20,7 +22,8 @@ pub use tenant::{ConnectionState, Definition, Entry, TenantLeaf};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Leaf {
-    Tenant(Box<TenantLeaf>),
+    /// Every decision reads it, and it hardly ever changes.
+    Tenant(Arc<TenantLeaf>),
     Entity(Box<EntityLeaf>),
     Process(ProcessLeaf),
     Instance(Box<InstanceLeaf>),
