@@ -300,10 +300,10 @@ fn a_beat_says_nothing_about_keys() {
     let beats = vec![beat(Some(vec![0xff; 9])), beat(None), beat(Some(vec![]))];
     installation.log().append(&Topic::Keys.partition(0), beats).unwrap();
     a.follow().unwrap();
-    assert_eq!(a.key_of(&demo(), &owner(1)), Ok(key.clone()));
+    assert_eq!(a.key_of(&demo(), &owner(1)).unwrap().id, key.id);
     drop(a);
     let again = installation.open("a");
-    assert_eq!(again.key_of(&demo(), &owner(1)), Ok(key));
+    assert_eq!(again.key_of(&demo(), &owner(1)).unwrap().id, key.id);
     assert!(installation.open("b").key_of(&demo(), &owner(2)).is_ok());
 }
 

@@ -298,12 +298,12 @@ fn intake() -> impl Strategy<Value = Intake> {
 }
 
 fn switch() -> impl Strategy<Value = SwitchSet> {
-    let named = name().prop_filter("a name", |name| !name.as_str().is_empty());
+    let named = || name().prop_filter("a name", |name| !name.as_str().is_empty());
     let scope = prop_oneof![
         Just(Scope::All),
-        named.clone().prop_map(Scope::Capability),
+        named().prop_map(Scope::Capability),
         connection().prop_map(Scope::Connection),
-        named.prop_map(Scope::Workflow),
+        named().prop_map(Scope::Workflow),
     ];
     (scope, any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
         scope,
