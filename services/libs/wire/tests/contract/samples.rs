@@ -450,7 +450,7 @@ fn of_the_set_up() -> Vec<(&'static str, Fact)> {
                 command: command_id(1),
                 granted: true,
                 actor: name("operator"),
-                reason: "known customer".into(),
+                reason: name("known_customer"),
             })),
         ),
         (

@@ -361,7 +361,7 @@ fn of_the_set_up() -> BoxedStrategy<Body> {
                 })
             }
         ),
-        (command_id(), any::<bool>(), name(), text()).prop_map(|(command, granted, actor, reason)| {
+        (command_id(), any::<bool>(), name(), name()).prop_map(|(command, granted, actor, reason)| {
             Body::ApprovalDecided(ApprovalDecided { command, granted, actor, reason })
         }),
         (instance_id(), name())
