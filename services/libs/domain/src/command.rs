@@ -60,7 +60,7 @@ pub struct Command {
     pub decision: DecisionId,
     /// The facts that led here, nearest first.
     pub causes: Vec<FactId>,
-    /// The approval it waits for or was given.
+    /// The fact that granted it; `None` where none was needed.
     pub approval: Option<FactId>,
     /// The command this one undoes.
     pub compensates: Option<CommandId>,

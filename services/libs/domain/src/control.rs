@@ -121,8 +121,10 @@ pub struct DefinitionActivated {
 pub struct ApprovalDecided {
     pub command: CommandId,
     pub granted: bool,
+    /// The opaque id of an account, never a name or an address.
     pub actor: Name,
-    pub reason: Box<str>,
+    /// A code word: what was said in words is no business of the log.
+    pub reason: Name,
 }
 
 /// A parked fact, to be folded now.

@@ -169,7 +169,7 @@ fn headline(body: &Body) -> String {
         }
         Body::ApprovalDecided(approval) => {
             let verb = if approval.granted { "approved" } else { "refused" };
-            with(&format!("command {verb} by {}", approval.actor), &cut(&approval.reason))
+            with(&format!("command {verb} by {}", approval.actor), approval.reason.as_str())
         }
         Body::FactUnparked(unparked) => format!("a parked fact is taken up again by {}", unparked.actor),
         Body::InstanceUnparked(unparked) => format!("a parked instance goes on, by {}", unparked.actor),

@@ -133,7 +133,7 @@ impl Wire for ApprovalDecided {
             command: self.command.to_proto(),
             granted: self.granted,
             actor: self.actor.to_proto(),
-            reason: self.reason.to_string(),
+            reason: self.reason.to_proto(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Wire for ApprovalDecided {
             command: field(proto.command, "command")?,
             granted: proto.granted,
             actor: field(proto.actor, "actor")?,
-            reason: proto.reason.into(),
+            reason: field(proto.reason, "reason")?,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! stand in headers only: it is read as imported, at offset 0.
 
 use prost::Message;
-use tradewind_domain::{Body, Cause, Envelope, Source, Timestamp};
+use tradewind_domain::{Body, Cause, Envelope, Fact, Source, Timestamp};
 use tradewind_ports::Record;
 
 use crate::common::{self, Wire, embedded, field, or_blank, unless_blank, wire_enum};
@@ -104,6 +104,10 @@ fn cause_from_proto(proto: proto::envelope::CausedBy) -> Result<Cause, Mismatch>
 }
 
 fn from_proto(proto: proto::Envelope) -> Result<Envelope, Mismatch> {
+    let fact: Fact = embedded(&proto.value, "value")?;
+    if !proto.r#type.is_empty() && proto.r#type != fact.body.kind() {
+        return Err(Mismatch::text("the type of the value", &proto.r#type).within("type"));
+    }
     Ok(Envelope {
         offset: 0,
         imported: true,
@@ -116,6 +120,6 @@ fn from_proto(proto: proto::Envelope) -> Result<Envelope, Mismatch> {
         placement: proto.placement,
         translation: proto.translation,
         caused_by: proto.caused_by.map(cause_from_proto).transpose()?,
-        fact: embedded(&proto.value, "value")?,
+        fact,
     })
 }

@@ -106,6 +106,10 @@ pub fn event(new: &NewFact) -> NewRecord {
 pub fn envelope(record: &Record) -> Result<Envelope, DecodeError> {
     let attributes = Attributes::of(record)?;
     let value = record.value.as_deref().ok_or(DecodeError::NoValue { message: "fact" })?;
+    let fact = fact::decode(value)?;
+    if !attributes.kind.is_empty() && attributes.kind != fact.body.kind().as_bytes() {
+        return Err(headers::wrong(headers::TYPE, "the type of the value", attributes.kind));
+    }
     Ok(Envelope {
         offset: record.offset,
         recorded_at: attributes.recorded_at,
@@ -118,7 +122,7 @@ pub fn envelope(record: &Record) -> Result<Envelope, DecodeError> {
         placement: attributes.placement,
         translation: attributes.translation,
         caused_by: attributes.caused_by,
-        fact: fact::decode(value)?,
+        fact,
     })
 }
 

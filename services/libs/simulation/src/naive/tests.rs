@@ -730,7 +730,7 @@ fn a_limit_of_none_never_opens() {
 fn a_wait_that_outlasts_the_cart_suppresses() {
     let mut case = Case::on();
     case.quiet_cart();
-    case.switch(0, "message.send", true);
+    case.switch(0, "capability/message.send", true);
     case.set("cart-recovery.expire_hours", 3);
     assert_eq!(told(&case.tick(FIRES))[2..], ["suppressed stopped", "ended stopped"]);
 }

@@ -259,8 +259,13 @@ fn a_wrong_header_is_named_with_what_was_expected() {
     for (name, value, expected) in [
         ("ce_id", None, "read a header: expected a UUID in ce_id, got none"),
         ("ce_id", Some("17"), "read a header: expected a UUID in ce_id, got \"17\""),
-        ("ce_source", Some("/other/shopify/x"), "of the tenant in the record's key in ce_source, got \"/other/shop"),
+        (
+            "ce_source",
+            Some("/other/shopify/x"),
+            "of the tenant in the record's key or of - for none in ce_source, got \"/other/shop",
+        ),
         ("ce_source", Some("/demo/Shopify/x"), "expected /{tenant}/{vendor}/{account}"),
+        ("ce_type", Some("commerce.order.placed.v1"), "expected the type of the value in ce_type, got \"commerce.ord"),
         ("tw-arrival", Some("late"), "expected live, recovered or backfill in tw-arrival, got \"late\""),
         ("tw-placement", None, "expected an epoch: a decimal number in tw-placement, got none"),
         ("tw-produced-at", Some("noon"), "expected milliseconds since 1970: a decimal number in tw-produced-at"),
@@ -288,6 +293,7 @@ fn unknown_headers_are_passed_over_and_missing_ones_have_defaults() {
     let envelope = record::envelope(&with_header("tw-of-a-newer-release", Some("x"))).unwrap();
     assert_eq!(envelope.fact, samples::cart_updated());
 
+    assert!(record::envelope(&with_header("ce_type", None)).is_ok());
     assert_eq!(record::envelope(&with_header("tw-translation", None)).unwrap().translation, 0);
     assert_eq!(record::envelope(&with_header("tw-produced-at", None)).unwrap().produced_at, None);
     assert_eq!(record::envelope(&with_header("tw-caused-by", None)).unwrap().caused_by, None);

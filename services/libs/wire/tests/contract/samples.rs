@@ -89,7 +89,7 @@ pub(crate) fn fact_id(last: u8) -> FactId {
     FactId::from_bytes(bytes)
 }
 
-fn command_id(last: u8) -> CommandId {
+pub(crate) fn command_id(last: u8) -> CommandId {
     let mut bytes = *b"command-id-0000_";
     bytes[15] = b'0' + last;
     CommandId::from_bytes(bytes)
@@ -450,7 +450,7 @@ fn of_the_set_up() -> Vec<(&'static str, Fact)> {
                 command: command_id(1),
                 granted: true,
                 actor: name("operator"),
-                reason: "known customer".into(),
+                reason: name("known_customer"),
             })),
         ),
         (

@@ -298,12 +298,12 @@ fn intake() -> impl Strategy<Value = Intake> {
 }
 
 fn switch() -> impl Strategy<Value = SwitchSet> {
-    let named = name().prop_filter("a name", |name| !name.as_str().is_empty());
+    let named = || name().prop_filter("a name", |name| !name.as_str().is_empty());
     let scope = prop_oneof![
         Just(Scope::All),
-        named.clone().prop_map(Scope::Capability),
+        named().prop_map(Scope::Capability),
         connection().prop_map(Scope::Connection),
-        named.prop_map(Scope::Workflow),
+        named().prop_map(Scope::Workflow),
     ];
     (scope, any::<bool>(), text(), any::<u64>()).prop_map(|(scope, stopped, reason, version)| SwitchSet {
         scope,
@@ -361,7 +361,7 @@ fn of_the_set_up() -> BoxedStrategy<Body> {
                 })
             }
         ),
-        (command_id(), any::<bool>(), name(), text()).prop_map(|(command, granted, actor, reason)| {
+        (command_id(), any::<bool>(), name(), name()).prop_map(|(command, granted, actor, reason)| {
             Body::ApprovalDecided(ApprovalDecided { command, granted, actor, reason })
         }),
         (instance_id(), name())
