@@ -117,11 +117,14 @@ fn facts(tenant: &Tenant, played: &configuration::Sandbox, now: Timestamp) -> Ve
 }
 
 fn set_up_fact(tenant: &Tenant, now: Timestamp, body: Body) -> NewFact {
-    let (object, version) = match &body {
-        Body::SettingSet(set) => (set.name.to_string(), set.version),
-        Body::BindingSet(set) => (format!("{}/{}", set.capability, set.channel), set.version),
-        Body::DefinitionActivated(activated) => (activated.workflow.to_string(), activated.version),
-        other => unreachable!("expected what a merchant is set up with, got {}", other.kind()),
+    let (object, version) = if let Body::SettingSet(set) = &body {
+        (set.name.to_string(), set.version)
+    } else if let Body::BindingSet(set) = &body {
+        (format!("{}/{}", set.capability, set.channel), set.version)
+    } else if let Body::DefinitionActivated(activated) = &body {
+        (activated.workflow.to_string(), activated.version)
+    } else {
+        unreachable!("expected what a merchant is set up with, got {}", body.kind())
     };
     let id = FactId::of_set_up(tenant, body.kind(), &object, version);
     NewFact::ours(tenant.clone(), PLACEMENT, id, now, body)
