@@ -29,7 +29,7 @@ impl Drainage {
 
     /// Begins a generation if one is due, and writes a slice if it is time for one.
     pub(crate) fn go_on(&mut self, owner: &mut Owner, now: Instant) -> Result<(), OwnerError> {
-        if !owner.partition().is_draining() && now - self.begun_at >= GENERATION {
+        if !owner.partition().is_draining() && !owner.is_clean() && now - self.begun_at >= GENERATION {
             self.begun_at = now;
             owner.begin_drain()?;
         }

@@ -267,6 +267,11 @@ impl Owner {
         Ok(())
     }
 
+    /// Nothing happened since the last checkpoint.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.partition.position() <= self.committed && self.partition.committed_leaves() == 0
+    }
+
     /// More leaves are changed than memory is meant for.
     pub(crate) fn is_full(&self) -> bool {
         self.partition.open_leaves() + self.partition.committed_leaves() >= self.settings.drain_leaves
@@ -358,7 +363,9 @@ impl Owner {
     pub(crate) fn begin_drain(&mut self) -> Result<(), OwnerError> {
         if self.partition.position() > self.committed {
             self.commit(Turn::new(self.settings.limits, self.lineage))?;
-        } else if self.partition.committed_leaves() == 0 {
+        }
+        // Nothing was folded yet, so there is nothing a checkpoint could say.
+        if self.partition.lineage().is_none() {
             return Ok(());
         }
         self.partition.begin_drain(self.decisions_offset);

@@ -19,6 +19,9 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// partition away, this process would have been told.
 const FENCED_PAUSE: Duration = Duration::from_secs(20);
 
+/// After so long without an error the group counts as heard again.
+const CALM: Duration = Duration::from_secs(2);
+
 /// Of the 10 s that a stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
@@ -73,7 +76,7 @@ pub(crate) fn own<G: Group>(
         fenced: BTreeMap::new(),
         start,
     };
-    let mut trouble = String::new();
+    let (mut trouble, mut troubled_at) = (String::new(), None::<Instant>);
     while !shutdown.is_requested() {
         if let Some(name) = workers.hanging() {
             // Leaving the group in good order would acknowledge a revocation whose
@@ -91,9 +94,11 @@ pub(crate) fn own<G: Group>(
                         Change::Revoked(partition) => workers.revoke(partition),
                     }
                 }
-                if group.is_settled() {
+                // That nothing is wrong any more shows in silence alone.
+                if group.is_settled() && troubled_at.is_none_or(|at| at.elapsed() > CALM) {
                     part.ready();
                     trouble.clear();
+                    troubled_at = None;
                 }
             }
             Err(LogError::Fenced) => {
@@ -101,6 +106,7 @@ pub(crate) fn own<G: Group>(
             }
             // What it says is healed by polling on, or by a person who reads it.
             Err(error) => {
+                troubled_at = Some(Instant::now());
                 let said = error.to_string();
                 if said != trouble {
                     tracing::warn!(%error, "the group of owners");
