@@ -103,7 +103,7 @@ fn apply(edit: &Edit, copy: &Path) -> Result<(), String> {
 /// change keep their times, so that little is built again.
 fn refresh(copy: &Path) {
     fs::create_dir_all(copy).expect("a folder for the copy");
-    for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "proto", "services"] {
+    for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "benches", "proto", "services"] {
         copy_changed(&top().join(part), &copy.join(part));
     }
 }
