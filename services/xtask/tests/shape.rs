@@ -23,7 +23,6 @@ fn the_top_level_is_fixed() {
         "docs",
         "proto",
         "rust-toolchain.toml",
-        "rustfmt.toml",
         "schemas",
         "services",
         "target",
