@@ -185,7 +185,7 @@ impl Appender {
     }
 
     fn acknowledge(&mut self, jobs: Vec<Job>) {
-        #[allow(clippy::cast_precision_loss, reason = "a batch has at most 512 deliveries")]
+        #[expect(clippy::cast_precision_loss, reason = "a batch has at most 512 deliveries")]
         self.shared.counted.appended_deliveries.observe(jobs.len() as f64);
         // Only a fact on `events` is a sign of life to whoever reads it.
         let heard = jobs.iter().filter(|job| job.kept.facts() > 0).map(|job| job.door.vendor.clone());

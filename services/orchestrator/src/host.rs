@@ -156,7 +156,7 @@ impl Host {
         let ended = self.work(&mut owner, stop);
         self.counted.partitions.add(-1);
         ended?;
-        self.checkpoint(&mut owner)?;
+        owner.checkpoint_alive(&|| self.pulse.beat())?;
         tracing::info!(partition, position = %owner.position(), "checkpoint written");
         Ok(())
     }
@@ -165,19 +165,6 @@ impl Host {
     fn go_on(&self, stop: &AtomicBool) -> Result<(), OwnerError> {
         self.pulse.beat();
         if stop.load(Ordering::Relaxed) { Err(OwnerError::Stopped) } else { Ok(()) }
-    }
-
-    fn checkpoint(&self, owner: &mut Owner) -> Result<(), OwnerError> {
-        self.drain(owner)?;
-        owner.begin_drain()?;
-        self.drain(owner)
-    }
-
-    fn drain(&self, owner: &mut Owner) -> Result<(), OwnerError> {
-        while owner.drain_slice()? {
-            self.pulse.beat();
-        }
-        Ok(())
     }
 
     fn work(&self, owner: &mut Owner, stop: &AtomicBool) -> Result<(), OwnerError> {
@@ -197,7 +184,7 @@ impl Host {
             drainage.go_on(owner, Instant::now())?;
             if owner.is_full() {
                 // The fold waits for the drain.
-                self.drain(owner)?;
+                owner.drain(&|| self.pulse.beat())?;
             }
             if Instant::now() >= directory_at {
                 directory_at = Instant::now() + DIRECTORY_EVERY;

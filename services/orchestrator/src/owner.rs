@@ -352,9 +352,21 @@ impl Owner {
     ///
     /// The log or the store does not take it; the next start reads more.
     pub fn checkpoint(&mut self) -> Result<(), OwnerError> {
-        while self.drain_slice()? {}
+        self.checkpoint_alive(&|| {})
+    }
+
+    /// `alive` is called after each slice.
+    pub(crate) fn checkpoint_alive(&mut self, alive: &dyn Fn()) -> Result<(), OwnerError> {
+        self.drain(alive)?;
         self.begin_drain()?;
-        while self.drain_slice()? {}
+        self.drain(alive)
+    }
+
+    /// Ends the drain under way, without pauses.
+    pub(crate) fn drain(&mut self, alive: &dyn Fn()) -> Result<(), OwnerError> {
+        while self.drain_slice()? {
+            alive();
+        }
         Ok(())
     }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tradewind_domain::{Account, DirectoryEntry, DirectoryValue, IngestAlive, Name, Tenant, TenantEntry, partition_of};
-use tradewind_domain::{Body, Timestamp};
+use tradewind_domain::{
+    Account, Body, DirectoryEntry, DirectoryValue, IngestAlive, Name, Tenant, TenantEntry, Timestamp, partition_of,
+};
 use tradewind_engine::Rules;
 use tradewind_orchestrator::{Counted, Desk, TurnLimits};
 use tradewind_ports::{Clock as _, EventLog, Topic};

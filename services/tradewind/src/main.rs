@@ -29,6 +29,9 @@ use crate::configuration::{Configuration, LogFormat, Partitions, Speed};
 use crate::failure::{Exit, Failure};
 use crate::import::Asked;
 
+/// Names this build where it decides: it stands in every decision.
+pub(crate) const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));
+
 /// Beside live facts.
 const IMPORT_PER_SECOND: u32 = 5_000;
 

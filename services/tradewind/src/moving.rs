@@ -11,6 +11,7 @@ use tradewind_ports::{Clock as _, EventLog, NewRecord};
 use tradewind_transfer::moved::{self, Move, MoveError, Moved, Unsettled};
 use tradewind_wire::vault;
 
+use crate::BUILD;
 use crate::clock::WallClock;
 use crate::configuration::{Configuration, Kafka};
 use crate::failure::Failure;
@@ -20,8 +21,6 @@ use crate::lineage;
 
 /// Events appended at once.
 const BATCH: usize = 1_000;
-
-const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));
 
 /// Clocks differ by as much, and nobody needs to hear of it.
 const AHEAD_MS: i64 = 60_000;

@@ -63,6 +63,8 @@ impl Stores for Shelf {
 struct Shuttered {
     log: MemoryLog,
     is_shut: Arc<AtomicBool>,
+    /// Whoever reads is told to stop by it.
+    stops: Option<Arc<AtomicBool>>,
 }
 
 impl Shuttered {
@@ -77,6 +79,7 @@ impl Shuttered {
 impl EventLog for Shuttered {
     fn read(&self, at: &TopicPartition, from: u64, limit: ReadLimit) -> Result<Batch, LogError> {
         self.answer()?;
+        self.stops.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
         self.log.read(at, from, limit)
     }
 
@@ -128,6 +131,16 @@ fn merchants_log() -> Arc<Broker> {
 }
 
 fn host(broker: &Arc<Broker>, process: u32, is_damaged: bool) -> Hosted {
+    host_by(broker, process, is_damaged, |_| None)
+}
+
+fn host_by(
+    broker: &Arc<Broker>,
+    process: u32,
+    is_damaged: bool,
+    stops: fn(&Arc<AtomicBool>) -> Option<Arc<AtomicBool>>,
+) -> Hosted {
+    let stop = Arc::new(AtomicBool::new(false));
     let (store, is_shut) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
     let (moved_aside, opened) = (Arc::default(), Arc::default());
     let shelf =
@@ -144,7 +157,11 @@ fn host(broker: &Arc<Broker>, process: u32, is_damaged: bool) -> Hosted {
             budget: Budget { cache_leaves: 100, slice_leaves: 10 },
             drain_leaves: 1_000,
         },
-        log: Arc::new(Shuttered { log: broker.connect(ProcessId(process), &Faults::none()), is_shut: is_shut.clone() }),
+        log: Arc::new(Shuttered {
+            log: broker.connect(ProcessId(process), &Faults::none()),
+            is_shut: is_shut.clone(),
+            stops: stops(&stop),
+        }),
         stores: Box::new(shelf),
         clock: Arc::new(StartClock),
         questions,
@@ -152,7 +169,6 @@ fn host(broker: &Arc<Broker>, process: u32, is_damaged: bool) -> Hosted {
         part: health.part("partition 0"),
         counted: Counted::new(&Metrics::new()),
     };
-    let stop = Arc::new(AtomicBool::new(false));
     let thread = thread::spawn({
         let stop = stop.clone();
         move || host.run(&stop)
@@ -331,19 +347,15 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
 #[test]
 fn a_partition_that_catches_up_can_be_told_to_stop() {
     let broker = merchants_log();
-    let log = broker.connect(ProcessId(9), &Faults::none());
     let first = host(&broker, 1, false);
     first.wait_until_caught_up();
-    let many: Vec<NewRecord> = (0..3_000)
-        .map(|number| shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1))
-        .map(|fact| record::event(&fact))
-        .collect();
-    log.append(&Topic::Events.partition(0), many).unwrap();
-    first.wait_until_caught_up();
     first.stop().unwrap();
-    // Its store is lost, so there is all of it to read, and no time for it.
-    let second = host(&broker, 2, false);
-    second.stop().unwrap();
+    // Its store is lost, so there is all of it to read; while it reads it is told to stop.
+    let second = host_by(&broker, 2, false, |stop| Some(stop.clone()));
+    let (store, opened) = (second.store.clone(), second.opened.clone());
+    second.thread.join().unwrap().unwrap();
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+    assert!(store.leaves().is_empty(), "it went on to its checkpoint");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub mod seal;
 pub mod vault;
 
 /// Generated from `proto/` by build.rs.
-#[allow(clippy::all, unreachable_pub, dead_code)]
+#[allow(clippy::all, unreachable_pub, dead_code, reason = "it is generated, and what it holds changes with the protos")]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/tradewind.v1.rs"));
 }

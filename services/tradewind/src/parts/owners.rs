@@ -8,12 +8,10 @@ use tradewind_orchestrator::{Counted, Desk, Host, HostError, Pulse, Settings, St
 use tradewind_ports::EventLog;
 use tradewind_telemetry::Health;
 
+use crate::BUILD;
 use crate::clock::WallClock;
 use crate::memory::Shares;
 use crate::parts::worker::{Ended, Worker};
-
-/// Names what decided: it stands in every decision.
-const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));
 
 /// What all owners of a process have in common.
 #[derive(Clone)]

@@ -285,11 +285,15 @@ mod tests {
     }
 
     fn owned() -> Owned {
+        owned_by(|worker| worker)
+    }
+
+    fn owned_by(made: fn(Worker) -> Worker) -> Owned {
         let (script, fate, health, shutdown) = (Script::default(), Fate::default(), Health::new(), Shutdown::new());
         fate.may_end.store(true, Ordering::Relaxed);
         let thread = thread::spawn({
             let (script, fate, part, shutdown) = (script.clone(), fate.clone(), health.part("group"), shutdown.clone());
-            move || own(script, &|partition| fate.start(partition), &part, &shutdown)
+            move || own(script, &|partition| fate.start(partition).map(made), &part, &shutdown)
         });
         Owned { script, fate, health, shutdown, thread }
     }
@@ -352,22 +356,16 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_hangs_ends_all_of_it() {
-        let (fate, mut workers) = (Fate::default(), BTreeMap::new());
-        fate.is_mute.store(true, Ordering::Relaxed);
-        fate.may_end.store(true, Ordering::Relaxed);
-        workers.insert(0, fate.start(0).unwrap().that_hangs_after(Duration::from_millis(5)));
-        let start = |_| unreachable!("nothing is assigned");
-        let workers = Workers {
-            running: workers,
-            leaving: BTreeMap::new(),
-            idle: Vec::new(),
-            fenced: BTreeMap::new(),
-            start: &start,
-        };
-        wait_until("it is seen", || workers.hanging().as_deref() == Some("owner-0"));
-        fate.is_mute.store(false, Ordering::Relaxed);
-        wait_until("it is alive again", || workers.hanging().is_none());
-        workers.stop().unwrap();
+    fn a_worker_that_hangs_ends_all_of_it_and_acknowledges_nothing() {
+        let owned = owned_by(|worker| worker.that_hangs_after(Duration::from_millis(5)));
+        owned.fate.may_end.store(false, Ordering::Relaxed);
+        owned.fate.is_mute.store(true, Ordering::Relaxed);
+        owned.script.say(Ok(vec![Change::Assigned(0)]));
+        wait_until("it has ended", || owned.thread.is_finished());
+        let Err(failure) = owned.thread.join().unwrap() else { panic!("expected it to end for a reason") };
+        assert!(failure.reason.contains("owner-0") && failure.reason.contains("hangs"), "{failure}");
+        assert_eq!(owned.script.released(), [0; 0]);
+        // The thread that hung is still there; let it go.
+        owned.fate.is_fenced.store(true, Ordering::Relaxed);
     }
 }
