@@ -3,7 +3,7 @@
 
 use prost::Message;
 use tradewind_domain::{
-    Alternative, Choice, Command, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Lineage,
+    Alternative, Choice, Command, Decision, DecisionRecord, FactId, FactParked, Feature, InstanceParked, Lineage,
     LineageOpened, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
 };
 use tradewind_ports::{Headers, NewRecord, Record};
@@ -196,7 +196,7 @@ fn choice_to_proto(choice: &Choice, issue: &mut impl FnMut(&Command) -> Vec<u8>)
         definition: choice.definition.to_proto(),
         instance: choice.instance.to_proto(),
         subject: Some(choice.subject.to_proto()),
-        facts_read: to_list(&choice.facts_read),
+        facts_read: choice.facts_read.iter().flat_map(|fact| *fact.as_bytes()).collect(),
         facts_read_more: choice.facts_read_more,
         features: to_list(&choice.features),
         alternatives: to_list(&choice.alternatives),
@@ -218,7 +218,7 @@ fn choice_from_proto(proto: proto::Choice) -> Result<Choice, Mismatch> {
         definition: field(proto.definition, "definition")?,
         instance: field(proto.instance, "instance")?,
         subject: required(proto.subject, "subject")?,
-        facts_read: list(proto.facts_read, "facts_read")?,
+        facts_read: facts_read(&proto.facts_read)?,
         facts_read_more: proto.facts_read_more,
         features: list(proto.features, "features")?,
         alternatives: list(proto.alternatives, "alternatives")?,
@@ -232,6 +232,15 @@ fn choice_from_proto(proto: proto::Choice) -> Result<Choice, Mismatch> {
         missing: list(proto.missing, "missing")?,
         transitions: each(proto.transitions, "transitions", transition_from_proto)?,
     })
+}
+
+fn facts_read(ids: &[u8]) -> Result<Vec<FactId>, Mismatch> {
+    let (ids, rest) = ids.as_chunks();
+    if rest.is_empty() {
+        Ok(ids.iter().copied().map(FactId::from_bytes).collect())
+    } else {
+        Err(Mismatch::new("ids of 16 bytes each", ids.len() * 16 + rest.len()).within("facts_read"))
+    }
 }
 
 fn each<P, T>(protos: Vec<P>, name: &str, read: impl Fn(P) -> Result<T, Mismatch>) -> Result<Vec<T>, Mismatch> {
