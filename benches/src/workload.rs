@@ -175,7 +175,7 @@ impl Workload {
         acts.extend((0..self.rng.i64(2..7)).map(|edit| Act::Edit(edit + 1)));
         if self.rng.u8(..100) < 95 {
             acts.extend(std::iter::repeat_n(Act::Checkout, self.rng.usize(1..6)));
-            if self.rng.u8(..100) < 55 {
+            if self.rng.u8(..100) < 40 {
                 acts.push(Act::Order);
                 self.carts.remove(&customer);
                 if self.rng.u8(..100) < 15 {

@@ -182,10 +182,7 @@ impl Host {
             let now = self.clock.now();
             self.questions.answer(owner, now)?;
             drainage.go_on(owner, Instant::now())?;
-            if owner.is_full() {
-                // The fold waits for the drain.
-                owner.drain(&|| self.pulse.beat())?;
-            }
+            owner.make_room(&|| self.pulse.beat())?;
             if Instant::now() >= directory_at {
                 directory_at = Instant::now() + DIRECTORY_EVERY;
                 directory.follow(owner, now)?;

@@ -245,11 +245,12 @@ impl Owner {
         self.open.facts += done.facts;
         self.open.wakeups += done.wakeups;
         let is_stale = self.partition.watermark().since(self.committed_at) >= COMMIT_EVERY_MS;
-        let must_close = (self.is_full() || is_stale) && self.partition.position() > self.committed;
+        let must_drain = self.is_filling() && !self.partition.is_draining();
+        let must_close = (must_drain || self.is_full() || is_stale) && self.partition.position() > self.committed;
         if !turn.is_silent() || must_close {
             self.commit(turn)?;
         }
-        if self.is_full() && !self.partition.is_draining() && self.partition.committed_leaves() > 0 {
+        if must_drain && self.partition.committed_leaves() > 0 {
             self.partition.begin_drain(self.decisions_offset);
         }
         Ok(done)
@@ -274,7 +275,16 @@ impl Owner {
 
     /// More leaves are changed than memory is meant for.
     pub(crate) fn is_full(&self) -> bool {
-        self.partition.open_leaves() + self.partition.committed_leaves() >= self.settings.drain_leaves
+        self.changed_leaves() >= self.settings.drain_leaves
+    }
+
+    /// Half as many: they are to be written out while there is room for others.
+    fn is_filling(&self) -> bool {
+        self.changed_leaves() >= self.settings.drain_leaves / 2
+    }
+
+    fn changed_leaves(&self) -> usize {
+        self.partition.open_leaves() + self.partition.committed_leaves()
     }
 
     fn read(&mut self) -> Result<(), OwnerError> {
@@ -360,6 +370,19 @@ impl Owner {
         self.drain(alive)?;
         self.begin_drain()?;
         self.drain(alive)
+    }
+
+    /// While memory is full, writes slices of the drain under way without pauses:
+    /// the fold waits for it.
+    pub(crate) fn make_room(&mut self, alive: &dyn Fn()) -> Result<(), OwnerError> {
+        if !self.is_full() {
+            return Ok(());
+        }
+        let enough = self.settings.drain_leaves - self.settings.drain_leaves / 8;
+        while self.changed_leaves() >= enough && self.drain_slice()? {
+            alive();
+        }
+        Ok(())
     }
 
     /// Ends the drain under way, without pauses.
