@@ -30,21 +30,13 @@ impl Owning {
         let (desk, questions) = desk();
         let pulse = Pulse::new();
         let host = Host {
-            settings: Settings {
-                installation: self.installation.clone(),
-                partition,
-                build: Name::fixed(BUILD),
-                rules: self.rules.clone(),
-                limits: self.limits,
-                budget: self.shares.budget(),
-                drain_leaves: self.shares.dirty_leaves,
-            },
+            settings: self.settings(partition),
             log: self.log.clone(),
             stores,
             clock: Arc::new(WallClock),
             questions,
             pulse: pulse.clone(),
-            part: self.health.part(format!("partition {partition}")),
+            part: self.health.part(Owning::part(partition)),
             counted: self.counted.clone(),
         };
         let worker = Worker::start(format!("owner-{partition}"), Some(pulse), move |stop| {
@@ -54,5 +46,21 @@ impl Owning {
             })
         })?;
         Ok((worker, desk))
+    }
+    pub(crate) fn settings(&self, partition: u32) -> Settings {
+        Settings {
+            installation: self.installation.clone(),
+            partition,
+            build: Name::fixed(BUILD),
+            rules: self.rules.clone(),
+            limits: self.limits,
+            budget: self.shares.budget(),
+            drain_leaves: self.shares.dirty_leaves,
+        }
+    }
+
+    /// What a probe calls a partition.
+    pub(crate) fn part(partition: u32) -> String {
+        format!("partition {partition}")
     }
 }
