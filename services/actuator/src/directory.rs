@@ -6,7 +6,7 @@ use tradewind_domain::{Command, ConnectionEntry, ConnectionName, DirectoryValue,
 use tradewind_ports::{EventLog, ReadLimit, Topic, TopicPartition};
 use tradewind_wire::directory;
 
-use crate::actuator::ActuatorError;
+use crate::error::ActuatorError;
 
 const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
 
