@@ -5,6 +5,7 @@ use std::fmt;
 use tradewind_domain::Lineage;
 use tradewind_ports::{LogError, TopicPartition, VaultError};
 use tradewind_wire::DecodeError;
+use tradewind_wire::reading::ReadError;
 
 #[derive(Debug)]
 pub enum ActuatorError {
@@ -79,6 +80,15 @@ impl std::error::Error for ActuatorError {}
 impl From<LogError> for ActuatorError {
     fn from(error: LogError) -> ActuatorError {
         ActuatorError::Log(error)
+    }
+}
+
+impl From<ReadError> for ActuatorError {
+    fn from(error: ReadError) -> ActuatorError {
+        match error {
+            ReadError::Log(error) => ActuatorError::Log(error),
+            ReadError::Unreadable { at, offset, source } => ActuatorError::Unreadable { at, offset, source },
+        }
     }
 }
 
