@@ -12,8 +12,9 @@ use std::time::Duration;
 use tradewind_domain::{
     Account, Body, Capability, Command, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage, Tenant,
 };
-use tradewind_ports::{EventLog, KeyVault, NewRecord, ReadLimit, Topic, TopicPartition, Writer};
-use tradewind_wire::{ledger, record};
+use tradewind_ports::{EventLog, KeyVault, NewRecord, Topic, TopicPartition, Writer};
+use tradewind_wire::ledger;
+use tradewind_wire::reading::first_event;
 
 use crate::admission::Opened;
 use crate::calls::{Call, Calls, Ended, Secrets};
@@ -166,7 +167,7 @@ impl Actuator {
         let Settings { installation, partition, vendor, .. } = &settings;
         let writer = log.writer(&format!("{installation}/actuator/{vendor}/{partition}"))?;
         // Only now: what a predecessor adds after this read would be missed.
-        let lineage = lineage(log.as_ref(), &Topic::Events.partition(*partition))?;
+        let lineage = lineage(log.as_ref(), *partition)?;
         let ledger = Ledger::read(log.as_ref(), &Topic::Ledger(vendor.clone()).partition(*partition), lineage)?;
         let read_at = clocks.now();
         let commands = Topic::Commands(vendor.clone()).partition(*partition);
@@ -411,15 +412,10 @@ fn count(length: usize) -> u32 {
 }
 
 /// The lineage that a partition's events open with.
-fn lineage(log: &dyn EventLog, events: &TopicPartition) -> Result<Lineage, ActuatorError> {
-    let start = log.bounds(events)?.start;
-    let first = log.read(events, start, ReadLimit { records: 1, bytes: 1 })?.records.into_iter().next();
-    let none = || ActuatorError::NoLineage { at: events.clone() };
-    let first = first.ok_or_else(none)?;
-    let envelope = record::envelope(&first).map_err(|source| ActuatorError::Unreadable {
-        at: events.clone(),
-        offset: first.offset,
-        source,
-    })?;
-    if let Body::LineageOpened(opened) = envelope.fact.body { Ok(opened.lineage) } else { Err(none()) }
+fn lineage(log: &dyn EventLog, partition: u32) -> Result<Lineage, ActuatorError> {
+    let first = first_event(log, partition)?.map(|envelope| envelope.fact.body);
+    if let Some(Body::LineageOpened(opened)) = first {
+        return Ok(opened.lineage);
+    }
+    Err(ActuatorError::NoLineage { at: Topic::Events.partition(partition) })
 }
