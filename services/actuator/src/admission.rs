@@ -1,17 +1,13 @@
 //! Whether a command may be carried out now, and what that takes: its connection
 //! on and ours, no switch against it, its sealed fields open, a secret at hand.
 
-use std::time::Duration;
-
 use tradewind_domain::{Command, CommandBody, OutcomeState};
-use tradewind_egress::{Connection, Method, Request};
 use tradewind_ports::{KeyVault, VaultError};
 use tradewind_vendors::OpenCommand;
 use tradewind_wire::seal;
 
 use crate::calls::Secrets;
 use crate::directory::Directory;
-use crate::errand::REQUEST_MS;
 use crate::settings::Settings;
 
 /// The personal fields of a command, in clear.
@@ -91,28 +87,4 @@ pub(crate) fn admit(
     };
     let origin = settings.origin.clone().unwrap_or(origin);
     Ok(Admission::Open(Opening { opened, origin, authorization }))
-}
-
-/// A vendor's request with all that the shell adds.
-pub(crate) fn rendered(
-    request: tradewind_vendors::Request,
-    origin: String,
-    authorization: String,
-    connection: Connection,
-) -> Request {
-    let mut headers: Vec<(String, String)> =
-        request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    headers.push(("authorization".to_owned(), authorization));
-    Request {
-        method: match request.method {
-            tradewind_vendors::Method::Get => Method::Get,
-            tradewind_vendors::Method::Post => Method::Post,
-        },
-        origin,
-        path: request.path,
-        headers,
-        body: request.body,
-        deadline: Duration::from_millis(REQUEST_MS.unsigned_abs()),
-        connection,
-    }
 }

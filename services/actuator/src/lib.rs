@@ -34,5 +34,5 @@ pub use calls::{Call, Calls, Ended, Permit, Secrets};
 pub use clock::{Boot, Clocks, Moment, SystemClocks};
 pub use errand::Terms;
 pub use error::{ActuatorError, Remedy};
-pub use http::HttpCalls;
+pub use http::{HttpCalls, rendered};
 pub use settings::{Ports, Settings};

@@ -1,17 +1,19 @@
 //! What is due is decided: answers judged, commands attempted within their pace.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tradewind_domain::{Account, Capability, CommandId, LedgerEntry, Verdict};
 use tradewind_egress::Connection;
 use tradewind_wire::ledger;
 
 use super::{Actuator, Flight, Round, account};
-use crate::admission::{Admission, Opening, admit, rendered};
+use crate::admission::{Admission, Opening, admit};
 use crate::calls::{Call, Ended, Permit};
 use crate::clock::{Boot, Moment};
-use crate::errand::{CLAIM_MS, Gate, Step};
+use crate::errand::{CLAIM_MS, Gate, REQUEST_MS, Step};
 use crate::error::ActuatorError;
+use crate::http::rendered;
 use crate::outcome;
 use crate::pace::Pace;
 
@@ -130,7 +132,8 @@ impl Actuator {
         let account = account(&work.command);
         let limits = self.settings.operation(&self.work[&id].command).map_or(&[][..], |operation| operation.limits);
         self.paces.entry(account).or_insert_with(|| Pace::new(limits)).note(now.boot);
-        let request = rendered(request, origin, authorization, connection);
+        let deadline = Duration::from_millis(REQUEST_MS.unsigned_abs());
+        let request = rendered(request, origin, authorization, connection, deadline);
         round.calls.push(Call { command: id, request, permit });
         Ok(())
     }
