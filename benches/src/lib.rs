@@ -17,3 +17,7 @@ pub mod scratch;
 pub mod usage;
 pub mod verdict;
 pub mod workload;
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

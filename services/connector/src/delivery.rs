@@ -174,7 +174,7 @@ fn connection_owner(tenant: &Tenant, connection: &ConnectionName) -> Digest {
 /// names nobody and holds nothing personal, so that not every cart needs a key.
 fn person_of(draft: &Draft) -> Option<&EntityKey> {
     let owner = draft.fact.body.key_owner()?;
-    let is_person = match owner.kind {
+    let is_person = match owner.kind() {
         EntityKind::Customer | EntityKind::Email | EntityKind::Phone => true,
         EntityKind::Cart | EntityKind::Checkout | EntityKind::Order | EntityKind::Ticket => false,
     };

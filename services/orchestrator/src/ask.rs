@@ -136,18 +136,13 @@ fn timeline(owner: &mut Owner, tenant: &Tenant, entity: &EntityKey, now: Timesta
     let mut view = partition.view(tenant);
     let customer = view.customer(entity)?;
     let mut entities = vec![entity.clone()];
-    entities.extend(customer.identifiers.into_keys());
-    entities.extend(customer.carts.into_keys());
-    entities.extend(customer.checkouts.into_keys());
-    entities.extend(customer.orders.into_keys());
-    entities.extend(customer.tickets.into_keys());
+    entities.extend(customer.entities().cloned());
     entities.sort_unstable();
     entities.dedup();
     let mut references = Vec::new();
     for entity in &entities {
-        let of_facts = view.entity(entity)?.map(|leaf| leaf.references).unwrap_or_default();
-        let of_decisions = view.process(entity)?.references;
-        let all = of_facts.iter().chain(&of_decisions);
+        let (of_facts, of_decisions) = (view.entity(entity)?, view.process(entity)?);
+        let all = of_facts.iter().flat_map(|leaf| &leaf.references).chain(&of_decisions.references);
         references.extend(all.map(|reference| (reference.position, reference.kind, entity.clone())));
     }
     references.sort_unstable_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)));

@@ -24,11 +24,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tradewind_telemetry::logs;
 
 use crate::configuration::{Configuration, LogFormat, Partitions, Speed};
 use crate::failure::{Exit, Failure};
 use crate::import::Asked;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Names this build where it decides: it stands in every decision.
 pub(crate) const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));

@@ -2,9 +2,11 @@
 //! in hashed form. Every entity has one leaf of its own among the projections.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 
 use crate::name::{Account, Vendor};
@@ -48,6 +50,21 @@ impl EntityKind {
             EntityKind::Order => 6,
             EntityKind::Ticket => 7,
         }
+    }
+
+    /// The kind of this number.
+    #[must_use]
+    pub const fn of_number(number: u8) -> Option<EntityKind> {
+        Some(match number {
+            1 => EntityKind::Email,
+            2 => EntityKind::Phone,
+            3 => EntityKind::Customer,
+            4 => EntityKind::Cart,
+            5 => EntityKind::Checkout,
+            6 => EntityKind::Order,
+            7 => EntityKind::Ticket,
+            _ => return None,
+        })
     }
 }
 
@@ -135,60 +152,161 @@ impl fmt::Debug for IdentifierHash {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum EntityId {
-    Vendor(Box<str>),
+/// What names an entity among those of its kind, vendor and account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntityId<'a> {
+    Vendor(&'a str),
     Hash(IdentifierHash),
 }
 
-/// Names one entity of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct EntityKey {
-    pub kind: EntityKind,
-    pub vendor: Vendor,
-    pub account: Account,
-    pub id: EntityId,
-}
+/// Names one entity of a tenant. Cheap to clone, to compare and to hash: it is
+/// nothing but its bytes, see [`EntityKey::as_bytes`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntityKey(Arc<[u8]>);
 
 impl EntityKey {
     /// A contact identifier. It belongs to the tenant, whichever vendor named it.
     #[must_use]
     pub fn identifier(kind: EntityKind, hash: IdentifierHash) -> EntityKey {
-        EntityKey { kind, vendor: Vendor::none(), account: Account::none(), id: EntityId::Hash(hash) }
+        EntityKey::new(kind, &Vendor::none(), &Account::none(), EntityId::Hash(hash))
     }
 
     #[must_use]
     pub fn at_vendor(kind: EntityKind, vendor: &Vendor, account: &Account, id: &str) -> EntityKey {
-        EntityKey { kind, vendor: vendor.clone(), account: account.clone(), id: EntityId::Vendor(id.into()) }
+        EntityKey::new(kind, vendor, account, EntityId::Vendor(id))
+    }
+
+    /// # Panics
+    ///
+    /// Never: a name has at most 190 bytes.
+    #[must_use]
+    pub fn new(kind: EntityKind, vendor: &Vendor, account: &Account, id: EntityId<'_>) -> EntityKey {
+        let (tag, id): (u8, &[u8]) = match &id {
+            EntityId::Vendor(id) => (0, id.as_bytes()),
+            EntityId::Hash(hash) => (1, hash.as_bytes()),
+        };
+        let mut bytes = Vec::with_capacity(4 + vendor.as_bytes().len() + account.as_bytes().len() + id.len());
+        bytes.push(kind.number());
+        for name in [vendor.as_bytes(), account.as_bytes()] {
+            bytes.push(u8::try_from(name.len()).expect("a name has at most 190 bytes"));
+            bytes.extend_from_slice(name);
+        }
+        bytes.push(tag);
+        bytes.extend_from_slice(id);
+        EntityKey(bytes.into())
+    }
+
+    /// The key of these bytes; `None` if they are no key's.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<EntityKey> {
+        let parts = Parts::of(bytes)?;
+        Vendor::new(parts.vendor).ok()?;
+        Account::new(parts.account).ok()?;
+        Some(EntityKey(bytes.into()))
     }
 
     /// The key as bytes, for hashing and storing: kind, vendor and account each
     /// behind one byte of length, then 0 and a vendor's id or 1 and a hash. The
     /// layout never changes.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let (tag, id): (u8, &[u8]) = match &self.id {
-            EntityId::Vendor(id) => (0, id.as_bytes()),
-            EntityId::Hash(hash) => (1, hash.as_bytes()),
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> EntityKind {
+        EntityKind::of_number(self.0[0]).expect("checked when it was made")
+    }
+
+    /// Empty for an identifier.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        self.parts().vendor
+    }
+
+    /// Empty for an identifier.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.parts().account
+    }
+
+    #[must_use]
+    pub fn id(&self) -> EntityId<'_> {
+        self.parts().id
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts::of(&self.0).expect("checked when it was made")
+    }
+}
+
+struct Parts<'a> {
+    vendor: &'a str,
+    account: &'a str,
+    id: EntityId<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Parts<'a>> {
+        let (kind, rest) = bytes.split_first()?;
+        EntityKind::of_number(*kind)?;
+        let (vendor, rest) = name(rest)?;
+        let (account, rest) = name(rest)?;
+        let id = match rest.split_first()? {
+            (0, id) => EntityId::Vendor(std::str::from_utf8(id).ok()?),
+            (1, hash) => EntityId::Hash(IdentifierHash(hash.try_into().ok()?)),
+            _ => return None,
         };
-        let mut bytes = Vec::with_capacity(4 + self.vendor.as_str().len() + self.account.as_str().len() + id.len());
-        bytes.push(self.kind.number());
-        for name in [self.vendor.as_bytes(), self.account.as_bytes()] {
-            bytes.push(u8::try_from(name.len()).expect("a name has at most 190 bytes"));
-            bytes.extend_from_slice(name);
+        Some(Parts { vendor, account, id })
+    }
+}
+
+/// A name behind one byte of length, and what comes after it.
+fn name(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}
+
+impl Serialize for EntityKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EntityKey, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = EntityKey;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the bytes of an entity's key")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<EntityKey, E> {
+                EntityKey::from_bytes(bytes).ok_or_else(|| E::invalid_value(Unexpected::Bytes(bytes), &self))
+            }
         }
-        bytes.push(tag);
-        bytes.extend_from_slice(id);
-        bytes
+
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
 impl fmt::Display for EntityKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.id {
-            EntityId::Vendor(id) => write!(formatter, "{}/{}/{}/{id}", self.kind.as_str(), self.vendor, self.account),
-            EntityId::Hash(hash) => write!(formatter, "{}/{hash:?}", self.kind.as_str()),
+        let Parts { vendor, account, id } = self.parts();
+        match id {
+            EntityId::Vendor(id) => write!(formatter, "{}/{vendor}/{account}/{id}", self.kind().as_str()),
+            EntityId::Hash(hash) => write!(formatter, "{}/{hash:?}", self.kind().as_str()),
         }
+    }
+}
+
+impl fmt::Debug for EntityKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 
@@ -236,10 +354,35 @@ mod tests {
         let vendor = Vendor::new("shopify").unwrap();
         let account = Account::new("demo").unwrap();
         assert_eq!(
-            EntityKey::at_vendor(EntityKind::Cart, &vendor, &account, "ab").to_bytes(),
+            EntityKey::at_vendor(EntityKind::Cart, &vendor, &account, "ab").as_bytes(),
             b"\x04\x07shopify\x04demo\x00ab"
         );
         let hashed = EntityKey::identifier(EntityKind::Email, IdentifierHash::from_bytes([9; 16]));
-        assert_eq!(hashed.to_bytes(), [&[1, 0, 0, 1][..], &[9; 16]].concat());
+        assert_eq!(hashed.as_bytes(), [&[1, 0, 0, 1][..], &[9; 16]].concat());
+    }
+
+    #[test]
+    fn a_key_comes_back_from_its_bytes_and_from_nothing_else() {
+        let cart = b"\x04\x07shopify\x04demo\x00ab";
+        let key = EntityKey::from_bytes(cart).unwrap();
+        assert_eq!((key.kind(), key.vendor(), key.account()), (EntityKind::Cart, "shopify", "demo"));
+        assert_eq!((key.id(), key.as_bytes()), (EntityId::Vendor("ab"), &cart[..]));
+        for kind in 0..=8 {
+            let of_kind = EntityKind::of_number(kind);
+            assert_eq!(of_kind.map(EntityKind::number), (1..=7).contains(&kind).then_some(kind));
+        }
+        for broken in [
+            &b""[..],
+            b"\x04",
+            b"\x09\x07shopify\x04demo\x00ab",
+            b"\x04\x07shop",
+            b"\x04\x07shopify\x04demo",
+            b"\x04\x07shopify\x04demo\x02ab",
+            b"\x04\x07SHOPIFY\x04demo\x00ab",
+            b"\x04\x07shopify\x04demo\x00\xff",
+            b"\x01\x00\x00\x01short",
+        ] {
+            assert_eq!(EntityKey::from_bytes(broken), None, "{broken:?}");
+        }
     }
 }

@@ -338,7 +338,7 @@ impl Body {
         let (object, names) = self.about()?;
         let strongest = [EntityKind::Customer, EntityKind::Email, EntityKind::Phone]
             .into_iter()
-            .find_map(|kind| names.iter().find(|name| name.kind == kind));
+            .find_map(|kind| names.iter().find(|name| name.kind() == kind));
         Some(strongest.unwrap_or(object))
     }
 }

@@ -219,7 +219,7 @@ impl InstanceId {
         subject: &EntityKey,
         trigger: FactId,
     ) -> InstanceId {
-        let parts: [&[u8]; 4] = [tenant.as_bytes(), workflow.as_bytes(), &subject.to_bytes(), trigger.as_bytes()];
+        let parts: [&[u8]; 4] = [tenant.as_bytes(), workflow.as_bytes(), subject.as_bytes(), trigger.as_bytes()];
         InstanceId(dated_uuid(watermark, &hash::derive("instance", &parts)))
     }
 }
@@ -334,7 +334,7 @@ mod tests {
             vendor: "tradewind",
             account: "",
             kind: "commerce.cart.abandoned.v1",
-            object: &cart().to_bytes(),
+            object: cart().as_bytes(),
             version: fact().as_bytes(),
             item: b"",
         });

@@ -2,10 +2,12 @@
 //! once where they enter.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest name or account, in bytes.
 const MAX_BYTES: usize = 190;
@@ -24,6 +26,67 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+/// Text that is shared, or stands in the program.
+#[derive(Clone)]
+enum Text {
+    Fixed(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match self {
+            Text::Fixed(text) => text,
+            Text::Shared(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Text) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+// As `str` hashes, so that names are found by `&str`.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(formatter)
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        Arc::deserialize(deserializer).map(Text::Shared)
+    }
+}
+
 fn is_label(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_BYTES
@@ -38,7 +101,7 @@ macro_rules! name {
     ($(#[$meta:meta])* $name:ident, $expected:literal, $check:expr) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// # Errors
@@ -46,7 +109,7 @@ macro_rules! name {
             /// The text is not what this name may look like.
             pub fn new(text: &str) -> Result<$name, NameError> {
                 if $check(text) {
-                    Ok($name(text.into()))
+                    Ok($name(Text::Shared(text.into())))
                 } else {
                     Err(NameError { kind: $expected, text: text.into() })
                 }
@@ -54,24 +117,24 @@ macro_rules! name {
 
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
 
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
-                self.0.as_bytes()
+                self.as_str().as_bytes()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
+                formatter.write_str(self.as_str())
             }
         }
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
     };
@@ -113,12 +176,12 @@ impl Tenant {
     /// Facts about the log itself belong to no merchant.
     #[must_use]
     pub fn system() -> Tenant {
-        Tenant("".into())
+        Tenant(Text::Fixed(""))
     }
 
     #[must_use]
     pub fn is_system(&self) -> bool {
-        self.0.is_empty()
+        self.as_str().is_empty()
     }
 }
 
@@ -126,19 +189,19 @@ impl Vendor {
     /// Our own facts come from no vendor.
     #[must_use]
     pub fn ourselves() -> Vendor {
-        Vendor("tradewind".into())
+        Vendor(Text::Fixed("tradewind"))
     }
 
     #[must_use]
     pub fn none() -> Vendor {
-        Vendor("".into())
+        Vendor(Text::Fixed(""))
     }
 }
 
 impl Account {
     #[must_use]
     pub fn none() -> Account {
-        Account("".into())
+        Account(Text::Fixed(""))
     }
 }
 
@@ -150,7 +213,8 @@ impl Name {
     /// The word is not a name.
     #[must_use]
     pub fn fixed(text: &'static str) -> Name {
-        Name::new(text).expect("a word of our own is a name")
+        assert!(is_printable(text), "expected {text:?}, a word of our own, to be a name");
+        Name(Text::Fixed(text))
     }
 }
 

@@ -38,7 +38,7 @@ pub fn seal_nonce(origin: FactId, field: &str) -> [u8; 12] {
 /// What the vault knows a sealing key's owner by: H("owner", tenant, entity).
 #[must_use]
 pub fn key_owner_digest(tenant: &Tenant, owner: &EntityKey) -> Digest {
-    hash::derive("owner", &[tenant.as_bytes(), &owner.to_bytes()])
+    hash::derive("owner", &[tenant.as_bytes(), owner.as_bytes()])
 }
 
 #[cfg(test)]

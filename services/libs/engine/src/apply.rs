@@ -6,6 +6,7 @@
 //! because its instance has ended since; then there is nothing to do for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tradewind_domain::{
     Choice, CommandId, Decision, EntityKey, FactId, InstanceId, Name, Parked, ParkedAt, Position, Tenant, Transition,
@@ -112,15 +113,15 @@ fn apply(state: &mut State, applying: &Applying<'_>, transition: &Transition) ->
                 without_effect: false,
                 missing: false,
             };
-            state.update(LeafKey::Command(tenant, command.id).to_bytes(), |slot| {
-                slot.get_or_insert(Leaf::Command(leaf));
+            state.update(&LeafKey::Command(tenant, command.id), |slot| {
+                slot.get_or_insert_with(|| Leaf::Command(Arc::new(leaf)));
             })?;
             instance(state, tenant, choice.instance, |instance| instance.commands.push(command.id))
         }
         // What was not done, and why: the record says it, no leaf needs it.
         Transition::Suppressed { .. } | Transition::Deferred { .. } => Ok(()),
-        Transition::HeldOut { entity } => process(state, tenant, entity, |process| {
-            process.held_out.insert(choice.workflow.clone());
+        Transition::HeldOut { entity: at_entity } => entity(state, tenant, at_entity, |leaf| {
+            leaf.held_out.insert(choice.workflow.clone());
         }),
         Transition::Derived { id, fact } => {
             let Some((about, _)) = fact.body.about() else { return Ok(()) };
@@ -135,7 +136,7 @@ fn apply(state: &mut State, applying: &Applying<'_>, transition: &Transition) ->
                     process.running.remove(&choice.workflow);
                 }
             })?;
-            state.update(LeafKey::Instance(tenant, choice.instance).to_bytes(), |slot| *slot = None)
+            state.update(&LeafKey::Instance(tenant, choice.instance), |slot| *slot = None)
         }
         Transition::OutcomeMissing { command: missing } => command(state, tenant, *missing, |command| {
             command.missing = true;
@@ -145,8 +146,8 @@ fn apply(state: &mut State, applying: &Applying<'_>, transition: &Transition) ->
 
 fn start_instance(state: &mut State, applying: &Applying<'_>, trigger: FactId) -> Result<(), StoreError> {
     let leaf = instance_of(applying.tenant, applying.choice, trigger);
-    state.update(LeafKey::Instance(applying.tenant, applying.choice.instance).to_bytes(), |slot| {
-        slot.get_or_insert(Leaf::Instance(Box::new(leaf)));
+    state.update(&LeafKey::Instance(applying.tenant, applying.choice.instance), |slot| {
+        slot.get_or_insert_with(|| Leaf::Instance(Arc::new(leaf)));
     })
 }
 
@@ -186,16 +187,17 @@ fn park(state: &mut State, tenant: &Tenant, parked: &Parked) -> Result<(), Store
     }
 }
 
-fn entity(
+/// Changes the leaf of an entity, which is made if it is the first.
+pub(crate) fn entity(
     state: &mut State,
     tenant: &Tenant,
     entity: &EntityKey,
     change: impl FnOnce(&mut EntityLeaf),
 ) -> Result<(), StoreError> {
-    state.update(LeafKey::Entity(tenant, entity).to_bytes(), |slot| {
-        let leaf = slot.get_or_insert_with(|| Leaf::Entity(Box::new(EntityLeaf::new(entity.kind))));
+    state.update(&LeafKey::Entity(tenant, entity), |slot| {
+        let leaf = slot.get_or_insert_with(|| Leaf::Entity(Arc::new(EntityLeaf::new(entity.kind()))));
         if let Leaf::Entity(leaf) = leaf {
-            change(leaf);
+            change(Arc::make_mut(leaf));
         }
     })
 }
@@ -206,10 +208,10 @@ fn process(
     entity: &EntityKey,
     change: impl FnOnce(&mut ProcessLeaf),
 ) -> Result<(), StoreError> {
-    state.update(LeafKey::Process(tenant, entity).to_bytes(), |slot| {
-        let leaf = slot.get_or_insert_with(|| Leaf::Process(ProcessLeaf::default()));
+    state.update(&LeafKey::Process(tenant, entity), |slot| {
+        let leaf = slot.get_or_insert_with(|| Leaf::Process(Arc::default()));
         if let Leaf::Process(leaf) = leaf {
-            change(leaf);
+            change(Arc::make_mut(leaf));
         }
     })
 }
@@ -220,22 +222,23 @@ fn instance(
     instance: InstanceId,
     change: impl FnOnce(&mut InstanceLeaf),
 ) -> Result<(), StoreError> {
-    state.update(LeafKey::Instance(tenant, instance).to_bytes(), |slot| {
+    state.update(&LeafKey::Instance(tenant, instance), |slot| {
         if let Some(Leaf::Instance(leaf)) = slot {
-            change(leaf);
+            change(Arc::make_mut(leaf));
         }
     })
 }
 
-fn command(
+/// Changes the leaf of a command, if there is one.
+pub(crate) fn command(
     state: &mut State,
     tenant: &Tenant,
     command: CommandId,
     change: impl FnOnce(&mut CommandLeaf),
 ) -> Result<(), StoreError> {
-    state.update(LeafKey::Command(tenant, command).to_bytes(), |slot| {
+    state.update(&LeafKey::Command(tenant, command), |slot| {
         if let Some(Leaf::Command(leaf)) = slot {
-            change(leaf);
+            change(Arc::make_mut(leaf));
         }
     })
 }

@@ -46,9 +46,9 @@ pub(crate) fn named(leaf: &mut EntityLeaf, name: &EntityKey, folding: &Folding<'
     let Some((object, _)) = folding.fact.body.about() else { return };
     leaf.parked.remove(&folding.id);
     let version = folding.version();
-    let is_newer = leaf.edges.iter().find(|(key, _)| *key == object).is_none_or(|(_, edge)| edge.evidence < version);
+    let is_newer = leaf.edges.to(object).is_none_or(|edge| edge.evidence < version);
     leaf.edges.link(object, version);
-    if let (EntityKind::Email, Figures::Identifier(figures)) = (name.kind, &mut leaf.figures) {
+    if let (EntityKind::Email, Figures::Identifier(figures)) = (name.kind(), &mut leaf.figures) {
         let (email, first_name) = personal(&folding.fact.body);
         if let Some(email) = email {
             Versioned::put(&mut figures.contact, version, email.clone());

@@ -19,18 +19,24 @@ impl LeafKey<'_> {
     /// names it among its kind.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (tenant, kind, rest) = match self {
-            LeafKey::Tenant(tenant) => (tenant, 0, Vec::new()),
-            LeafKey::Entity(tenant, entity) => (tenant, 1, entity.to_bytes()),
-            LeafKey::Process(tenant, entity) => (tenant, 2, entity.to_bytes()),
-            LeafKey::Instance(tenant, instance) => (tenant, 3, instance.as_bytes().to_vec()),
-            LeafKey::Command(tenant, command) => (tenant, 4, command.as_bytes().to_vec()),
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// As [`LeafKey::to_bytes`], in place of what `bytes` held.
+    pub(crate) fn write_to(&self, bytes: &mut Vec<u8>) {
+        let (tenant, kind, rest): (_, _, &[u8]) = match self {
+            LeafKey::Tenant(tenant) => (tenant, 0, &[]),
+            LeafKey::Entity(tenant, entity) => (tenant, 1, entity.as_bytes()),
+            LeafKey::Process(tenant, entity) => (tenant, 2, entity.as_bytes()),
+            LeafKey::Instance(tenant, instance) => (tenant, 3, instance.as_bytes()),
+            LeafKey::Command(tenant, command) => (tenant, 4, command.as_bytes()),
         };
-        let mut bytes = Vec::with_capacity(2 + tenant.as_bytes().len() + rest.len());
+        bytes.clear();
         bytes.push(u8::try_from(tenant.as_bytes().len()).expect("a tenant has at most 190 bytes"));
         bytes.extend_from_slice(tenant.as_bytes());
         bytes.push(kind);
-        bytes.extend_from_slice(&rest);
-        bytes
+        bytes.extend_from_slice(rest);
     }
 }

@@ -153,7 +153,7 @@ impl Partition {
     ///
     /// # Errors
     ///
-    /// The store can't be read; nothing of the step happened.
+    /// The store can't be read; this partition is of no more use.
     ///
     /// # Panics
     ///
@@ -165,20 +165,12 @@ impl Partition {
             "expected a record at or after {}, got {position}",
             self.position
         );
-        let before = self.core.clone();
         let recorded_at = self.advance(envelope);
         let stepping = Stepping { rules: &self.rules, build: &self.build, position, watermark: self.core.watermark };
-        match step::fold_and_decide(&mut self.state, &stepping, envelope, recorded_at) {
-            Ok(decision) => {
-                self.position = position.next_step();
-                self.ready = None;
-                Ok(Stepped { position, decision })
-            }
-            Err(error) => {
-                self.core = before;
-                Err(error)
-            }
-        }
+        let decision = step::fold_and_decide(&mut self.state, &stepping, envelope, recorded_at)?;
+        self.position = position.next_step();
+        self.ready = None;
+        Ok(Stepped { position, decision })
     }
 
     /// The next step of the record folded last: fires one wakeup it made due.
@@ -186,7 +178,7 @@ impl Partition {
     ///
     /// # Errors
     ///
-    /// The store can't be read; nothing of the step happened.
+    /// The store can't be read; this partition is of no more use.
     pub fn fire(&mut self) -> Result<Option<Stepped>, StoreError> {
         if self.position.step == 0 {
             return Ok(None);
@@ -280,10 +272,10 @@ impl Partition {
         Ok(())
     }
 
-    fn wakeup(&mut self, due: &DueKey) -> Result<Option<(InstanceLeaf, Wakeup)>, StoreError> {
-        let Some(Leaf::Instance(instance)) = self.state.get(&due.leaf)? else { return Ok(None) };
+    fn wakeup(&mut self, due: &DueKey) -> Result<Option<(Arc<InstanceLeaf>, Wakeup)>, StoreError> {
+        let Some(Leaf::Instance(instance)) = self.state.get_at(&due.leaf)? else { return Ok(None) };
         let wakeup = instance.wakeups.iter().find(|wakeup| *wakeup.id.as_bytes() == due.wakeup);
-        Ok(wakeup.cloned().map(|wakeup| (instance.as_ref().clone(), wakeup)))
+        Ok(wakeup.cloned().map(|wakeup| (instance.clone(), wakeup)))
     }
 
     fn missing(&mut self, instance: &InstanceLeaf) -> Result<Vec<Name>, StoreError> {

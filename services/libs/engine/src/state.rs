@@ -1,5 +1,7 @@
 //! The layers of state: what the open turn changed, over what is committed and
-//! not stored yet, over a read cache, over the store.
+//! not stored yet, over a read cache, over the store. One map holds them all: a
+//! leaf's newest value with the layer it is in, and beneath a value of the open
+//! turn the committed one that the store still lacks.
 //!
 //! Invariants:
 //! - A value leaves for the store only from the committed layer, so never ahead
@@ -7,12 +9,15 @@
 //! - A step changes a leaf whole or not at all: a leaf that already holds a step
 //!   ignores that step.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::{EntryRef, OccupiedEntry};
 use tradewind_domain::Position;
 use tradewind_ports::{Checkpoint, DueKey, MAX_SLICE, StateStore, StoreError, Stored, Write};
 
 use crate::due::Due;
+use crate::key::LeafKey;
 use crate::leaf::Leaf;
 
 /// How much state is held and moved at once.
@@ -25,18 +30,37 @@ pub struct Budget {
 }
 
 /// A leaf with the last step that changed it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Slot {
-    /// `None` once it is removed.
+    /// `None` if it was removed, or never was.
     leaf: Option<Leaf>,
     position: Option<Position>,
     /// What the store's due-time index holds for this leaf.
     stored_due: Vec<DueKey>,
 }
 
-impl Slot {
-    fn empty() -> Slot {
-        Slot { leaf: None, position: None, stored_due: Vec::new() }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    /// The store has it; it may be dropped.
+    Cached,
+    /// Changed in the turn of this number: open if that turn is, else committed.
+    Turn(u64),
+}
+
+/// What memory holds of one leaf.
+#[derive(Clone, Debug)]
+struct Held {
+    slot: Slot,
+    layer: Layer,
+    /// What is committed and not stored, under a value of the open turn.
+    beneath: Option<Arc<Slot>>,
+    /// The number of the step that changed it last.
+    step: u64,
+}
+
+impl Held {
+    fn cached(slot: Slot) -> Held {
+        Held { slot, layer: Layer::Cached, beneath: None, step: 0 }
     }
 }
 
@@ -44,34 +68,44 @@ impl Slot {
 struct Drain {
     checkpoint: Checkpoint,
     /// Sorted; the last one is written first.
-    keys: Vec<Vec<u8>>,
-}
-
-pub(crate) struct State {
-    store: Box<dyn StateStore>,
-    overlay: HashMap<Vec<u8>, Slot>,
-    committed: HashMap<Vec<u8>, Slot>,
-    cache: HashMap<Vec<u8>, Slot>,
-    budget: Budget,
-    pub(crate) due: Due,
-    drain: Option<Drain>,
-    step: Option<StepUnderWay>,
+    keys: Vec<Arc<[u8]>>,
 }
 
 #[derive(Debug)]
 struct StepUnderWay {
     position: Position,
-    /// The overlay's slots as they were, of every leaf the step has changed.
-    before: HashMap<Vec<u8>, Option<Slot>>,
+    number: u64,
+}
+
+pub(crate) struct State {
+    store: Box<dyn StateStore>,
+    leaves: HashMap<Arc<[u8]>, Held>,
+    budget: Budget,
+    pub(crate) due: Due,
+    drain: Option<Drain>,
+    /// The number of the open turn.
+    turn: u64,
+    /// How many leaves are not in the store as they are.
+    unstored: usize,
+    /// How many of those the open turn has changed.
+    open: usize,
+    /// Those with a committed value beneath.
+    covered: Vec<Arc<[u8]>>,
+    step: Option<StepUnderWay>,
+    steps: u64,
+    /// What every leaf was that the step under way has changed.
+    before: Vec<(Arc<[u8]>, Held)>,
+    /// The bytes of the key in hand.
+    key: Vec<u8>,
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("State")
-            .field("overlay", &self.overlay.len())
-            .field("committed", &self.committed.len())
-            .field("cache", &self.cache.len())
+            .field("held", &self.leaves.len())
+            .field("unstored", &self.unstored)
+            .field("open", &self.open)
             .finish_non_exhaustive()
     }
 }
@@ -80,13 +114,18 @@ impl State {
     pub(crate) fn new(store: Box<dyn StateStore>, budget: Budget) -> State {
         State {
             store,
-            overlay: HashMap::new(),
-            committed: HashMap::new(),
-            cache: HashMap::new(),
+            leaves: HashMap::new(),
             budget,
             due: Due::default(),
             drain: None,
+            turn: 1,
+            unstored: 0,
+            open: 0,
+            covered: Vec::new(),
             step: None,
+            steps: 0,
+            before: Vec::new(),
+            key: Vec::new(),
         }
     }
 
@@ -97,116 +136,122 @@ impl State {
     /// Starts a step. What it changes can be undone until it is finished.
     pub(crate) fn begin_step(&mut self, position: Position) {
         assert!(self.step.is_none(), "expected the step before {position} to be finished");
-        self.step = Some(StepUnderWay { position, before: HashMap::new() });
+        self.steps += 1;
+        self.step = Some(StepUnderWay { position, number: self.steps });
     }
 
     pub(crate) fn finish_step(&mut self) {
         self.step = None;
+        self.before.clear();
     }
 
     /// Takes back everything the step under way changed.
     pub(crate) fn undo_step(&mut self) {
-        let Some(StepUnderWay { before, .. }) = self.step.take() else { return };
-        for (key, slot) in before {
-            let now = self.overlay.remove(&key).and_then(|slot| slot.leaf);
-            // What the leaf held before the step: in the overlay, or below it.
-            let was = match slot {
-                Some(slot) => {
-                    let leaf = slot.leaf.clone();
-                    self.overlay.insert(key.clone(), slot);
-                    leaf
+        self.step = None;
+        for (key, was) in self.before.drain(..).rev() {
+            let held = self.leaves.get_mut(&key).expect("what a step has changed is held");
+            move_wakeups(&mut self.due, &key, held.slot.leaf.as_ref(), was.slot.leaf.as_ref());
+            if was.layer != Layer::Turn(self.turn) {
+                self.open -= 1;
+                if held.beneath.is_some() {
+                    self.covered.pop();
+                } else {
+                    self.unstored -= 1;
                 }
-                None => self.committed.get(&key).or_else(|| self.cache.get(&key)).and_then(|slot| slot.leaf.clone()),
-            };
-            move_wakeups(&mut self.due, &key, now.as_ref(), was.as_ref());
+            }
+            *held = was;
         }
     }
 
-    pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&Leaf>, StoreError> {
-        if !self.overlay.contains_key(key) && !self.committed.contains_key(key) {
-            self.load(key)?;
-        }
-        let layers = [&self.overlay, &self.committed, &self.cache];
-        Ok(layers.into_iter().find_map(|layer| layer.get(key)).and_then(|slot| slot.leaf.as_ref()))
+    pub(crate) fn get(&mut self, key: &LeafKey<'_>) -> Result<Option<&Leaf>, StoreError> {
+        self.make_room();
+        key.write_to(&mut self.key);
+        Ok(held(&mut self.leaves, self.store.as_ref(), &self.key)?.into_mut().slot.leaf.as_ref())
+    }
+
+    /// As [`State::get`], by the bytes of a key.
+    pub(crate) fn get_at(&mut self, key: &[u8]) -> Result<Option<&Leaf>, StoreError> {
+        self.make_room();
+        Ok(held(&mut self.leaves, self.store.as_ref(), key)?.into_mut().slot.leaf.as_ref())
     }
 
     /// Changes one leaf in the step under way. Does nothing if the leaf already
     /// holds this step or a later one, as it may while the log is read again.
-    pub(crate) fn update(&mut self, key: Vec<u8>, change: impl FnOnce(&mut Option<Leaf>)) -> Result<(), StoreError> {
+    /// Should `change` panic, the step is to be undone.
+    pub(crate) fn update(
+        &mut self,
+        key: &LeafKey<'_>,
+        change: impl FnOnce(&mut Option<Leaf>),
+    ) -> Result<(), StoreError> {
+        self.make_room();
         let step = self.step.as_ref().expect("a leaf changes within a step");
-        let position = step.position;
-        let is_first = !step.before.contains_key(&key);
-        if !self.overlay.contains_key(&key) && !self.committed.contains_key(&key) {
-            self.load(&key)?;
-        }
-        let known = [&self.overlay, &self.committed, &self.cache].into_iter().find_map(|layer| layer.get(&key));
-        if is_first && known.and_then(|slot| slot.position).is_some_and(|held| held >= position) {
+        key.write_to(&mut self.key);
+        let mut entry = held(&mut self.leaves, self.store.as_ref(), &self.key)?;
+        let key = entry.key().clone();
+        let held = entry.get_mut();
+        let is_first = held.step != step.number;
+        if is_first && held.slot.position.is_some_and(|holds| holds >= step.position) {
             return Ok(());
         }
-        // The change is made on a copy: should it panic, nothing has happened yet.
-        let mut changed = known.cloned().unwrap_or_else(Slot::empty);
-        change(&mut changed.leaf);
-        changed.position = Some(position);
-        let was = known.and_then(|slot| slot.leaf.as_ref());
-        move_wakeups(&mut self.due, &key, was, changed.leaf.as_ref());
-        let overlaid = self.overlay.insert(key.clone(), changed);
         if is_first {
-            self.step.as_mut().expect("a step is under way").before.insert(key, overlaid);
+            self.before.push((key.clone(), held.clone()));
+            if held.layer == Layer::Cached {
+                self.unstored += 1;
+                self.open += 1;
+            } else if held.layer != Layer::Turn(self.turn) {
+                held.beneath = Some(Arc::new(held.slot.clone()));
+                self.covered.push(key.clone());
+                self.open += 1;
+            }
+            held.layer = Layer::Turn(self.turn);
+            held.step = step.number;
+            held.slot.position = Some(step.position);
         }
+        let was = due_keys(&key, held.slot.leaf.as_ref());
+        change(&mut held.slot.leaf);
+        replace_wakeups(&mut self.due, &was, due_keys(&key, held.slot.leaf.as_ref()));
         Ok(())
     }
 
-    /// Brings what the store has of a leaf into the cache, be it nothing.
-    fn load(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        if self.cache.contains_key(key) {
-            return Ok(());
+    /// Drops every other leaf the store has too, once there are too many of them.
+    fn make_room(&mut self) {
+        if self.leaves.len() - self.unstored <= self.budget.cache_leaves {
+            return;
         }
-        if let Some(Stored { position, bytes }) = self.store.get(key)? {
-            let leaf = Leaf::decode(&bytes).ok_or_else(|| StoreError::Damaged {
-                reason: format!("the value of key {key:02x?} is no leaf of this fold version"),
-            })?;
-            let stored_due = due_keys(key, Some(&leaf));
-            self.put_in_cache(key.to_vec(), Slot { leaf: Some(leaf), position: Some(position), stored_due });
-        } else {
-            // That there is none is worth knowing too: the store looks longest for what it has not.
-            self.put_in_cache(key.to_vec(), Slot::empty());
-        }
-        Ok(())
-    }
-
-    fn put_in_cache(&mut self, key: Vec<u8>, slot: Slot) {
-        if self.cache.len() >= self.budget.cache_leaves {
-            // What a decision reads never depends on what the cache holds, so any
-            // leaf will do; dropping half at once costs nothing per leaf.
-            let mut keep = false;
-            self.cache.retain(|_, _| {
+        // What a decision reads never depends on what is held, so any leaf will
+        // do; dropping half at once costs little per leaf.
+        let mut keep = false;
+        self.leaves.retain(|_, held| {
+            held.layer != Layer::Cached || {
                 keep = !keep;
                 keep
-            });
-        }
-        self.cache.insert(key, slot);
+            }
+        });
     }
 
     /// Brings the wakeups that fire by `watermark` into memory.
     pub(crate) fn load_due(&mut self, watermark: tradewind_domain::Timestamp) -> Result<(), StoreError> {
-        let State { store, overlay, committed, due, .. } = self;
-        due.load(watermark, store.as_ref(), |leaf| overlay.contains_key(leaf) || committed.contains_key(leaf))
+        let State { store, leaves, due, .. } = self;
+        due.load(watermark, store.as_ref(), |leaf| leaves.get(leaf).is_some_and(|held| held.layer != Layer::Cached))
     }
 
     /// The open turn is committed: its values may leave for the store.
     pub(crate) fn absorb(&mut self) {
-        for (key, slot) in self.overlay.drain() {
-            self.cache.remove(&key);
-            self.committed.insert(key, slot);
+        for key in self.covered.drain(..) {
+            if let Some(held) = self.leaves.get_mut(&key) {
+                held.beneath = None;
+            }
         }
+        self.open = 0;
+        self.turn += 1;
     }
 
     pub(crate) fn open_leaves(&self) -> usize {
-        self.overlay.len()
+        self.open
     }
 
     pub(crate) fn committed_leaves(&self) -> usize {
-        self.committed.len()
+        self.unstored - self.open + self.covered.len()
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -217,7 +262,12 @@ impl State {
     /// can be set in the end.
     pub(crate) fn begin_drain(&mut self, checkpoint: Checkpoint) {
         assert!(self.drain.is_none(), "expected the drain before to be finished");
-        let mut keys: Vec<Vec<u8>> = self.committed.keys().cloned().collect();
+        let is_committed = |held: &Held| match held.layer {
+            Layer::Cached => false,
+            Layer::Turn(turn) => turn != self.turn || held.beneath.is_some(),
+        };
+        let committed = self.leaves.iter().filter(|(_, held)| is_committed(held));
+        let mut keys: Vec<Arc<[u8]>> = committed.map(|(key, _)| key.clone()).collect();
         keys.sort_unstable_by(|a, b| b.cmp(a));
         self.drain = Some(Drain { checkpoint, keys });
     }
@@ -229,23 +279,18 @@ impl State {
             drain.keys.split_off(drain.keys.len().saturating_sub(self.budget.slice_leaves.clamp(1, MAX_SLICE)));
         let mut slice = Vec::with_capacity(slice_keys.len());
         for key in &slice_keys {
-            // A newer committed value may have taken its place: as good.
-            let Some(slot) = self.committed.get(key) else { continue };
-            slice.push(write_of(key, slot));
+            let held = self.leaves.get(key).expect("what is not stored is held");
+            let slot = if held.layer == Layer::Turn(self.turn) {
+                held.beneath.as_deref()
+            } else {
+                // A newer committed value may have taken its place: as good.
+                Some(&held.slot)
+            };
+            slice.extend(slot.map(|slot| write_of(key, slot)));
         }
         self.store.write(&slice)?;
         for key in slice_keys {
-            let Some(mut slot) = self.committed.remove(&key) else { continue };
-            slot.stored_due = due_keys(&key, slot.leaf.as_ref());
-            if !self.overlay.contains_key(&key) {
-                slot.stored_due.iter().for_each(|due| self.due.drained(due));
-            }
-            if let Some(overlaid) = self.overlay.get_mut(&key) {
-                overlaid.stored_due.clone_from(&slot.stored_due);
-            }
-            if slot.leaf.is_some() {
-                self.put_in_cache(key, slot);
-            }
+            self.stored(&key);
         }
         if drain.keys.is_empty() {
             self.store.set_checkpoint(&drain.checkpoint)?;
@@ -254,10 +299,55 @@ impl State {
         self.drain = Some(drain);
         Ok(false)
     }
+
+    /// The committed value of a leaf is in the store now.
+    fn stored(&mut self, key: &Arc<[u8]>) {
+        let held = self.leaves.get_mut(key).expect("what is not stored is held");
+        if held.layer == Layer::Turn(self.turn) {
+            if let Some(beneath) = held.beneath.take() {
+                held.slot.stored_due = due_keys(key, beneath.leaf.as_ref());
+                self.covered.retain(|covered| covered != key);
+            }
+            return;
+        }
+        held.slot.stored_due = due_keys(key, held.slot.leaf.as_ref());
+        held.slot.stored_due.iter().for_each(|due| self.due.drained(due));
+        held.layer = Layer::Cached;
+        self.unstored -= 1;
+        if held.slot.leaf.is_none() {
+            self.leaves.remove(key);
+        }
+    }
+}
+
+/// What memory holds of a leaf, brought in from the store if need be.
+fn held<'a>(
+    leaves: &'a mut HashMap<Arc<[u8]>, Held>,
+    store: &dyn StateStore,
+    key: &[u8],
+) -> Result<OccupiedEntry<'a, Arc<[u8]>, Held>, StoreError> {
+    Ok(match leaves.entry_ref(key) {
+        EntryRef::Occupied(entry) => entry,
+        EntryRef::Vacant(entry) => entry.insert_entry_with_key(key.into(), Held::cached(load(store, key)?)),
+    })
+}
+
+/// What the store has of a leaf. That it has nothing is worth knowing too: it
+/// looks longest for what it has not.
+fn load(store: &dyn StateStore, key: &[u8]) -> Result<Slot, StoreError> {
+    let Some(Stored { position, bytes }) = store.get(key)? else { return Ok(Slot::default()) };
+    let leaf = Leaf::decode(&bytes).ok_or_else(|| StoreError::Damaged {
+        reason: format!("the value of key {key:02x?} is no leaf of this fold version"),
+    })?;
+    let stored_due = due_keys(key, Some(&leaf));
+    Ok(Slot { leaf: Some(leaf), position: Some(position), stored_due })
 }
 
 fn move_wakeups(due: &mut Due, key: &[u8], was: Option<&Leaf>, now: Option<&Leaf>) {
-    let (was, now) = (due_keys(key, was), due_keys(key, now));
+    replace_wakeups(due, &due_keys(key, was), due_keys(key, now));
+}
+
+fn replace_wakeups(due: &mut Due, was: &[DueKey], now: Vec<DueKey>) {
     was.iter().filter(|key| !now.contains(key)).for_each(|key| due.remove(key));
     now.into_iter().filter(|key| !was.contains(key)).for_each(|key| due.add(key));
 }

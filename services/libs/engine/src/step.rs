@@ -17,7 +17,7 @@ use tradewind_ports::StoreError;
 use crate::apply;
 use crate::fold::{self, Folding};
 use crate::key::LeafKey;
-use crate::leaf::{CommandLeaf, EntityLeaf, InstanceLeaf, Leaf, Wakeup};
+use crate::leaf::{InstanceLeaf, Leaf, Wakeup};
 use crate::rules::Rules;
 use crate::state::State;
 use crate::view::View;
@@ -59,7 +59,7 @@ pub(crate) fn fold(
         | Body::DefinitionActivated(_)
         | Body::GapOpened(_)
         | Body::GapClosed(_) => {
-            state.update(LeafKey::Tenant(tenant).to_bytes(), |slot| {
+            state.update(&LeafKey::Tenant(tenant), |slot| {
                 let leaf = slot.get_or_insert_with(|| Leaf::Tenant(Arc::default()));
                 if let Leaf::Tenant(leaf) = leaf {
                     fold::tenant(Arc::make_mut(leaf), &folding);
@@ -91,35 +91,17 @@ pub(crate) fn fold(
 fn fold_commerce(state: &mut State, rules: &Rules, tenant: &Tenant, folding: &Folding<'_>) -> Result<bool, StoreError> {
     let Some((object, names)) = folding.fact.body.about() else { return Ok(false) };
     let mut is_news = false;
-    update_entity(state, tenant, object, |leaf| is_news = (rules.fold_about)(leaf, folding))?;
+    apply::entity(state, tenant, object, |leaf| is_news = (rules.fold_about)(leaf, folding))?;
     for name in names {
-        update_entity(state, tenant, name, |leaf| fold::named(leaf, name, folding))?;
+        apply::entity(state, tenant, name, |leaf| fold::named(leaf, name, folding))?;
     }
     Ok(is_news)
 }
 
 fn fold_outcome(state: &mut State, tenant: &Tenant, outcome: &Outcome) -> Result<bool, StoreError> {
     let mut is_news = false;
-    state.update(LeafKey::Command(tenant, outcome.command).to_bytes(), |slot| {
-        if let Some(Leaf::Command(leaf)) = slot {
-            is_news = fold::command(leaf, outcome);
-        }
-    })?;
+    apply::command(state, tenant, outcome.command, |leaf| is_news = fold::command(leaf, outcome))?;
     Ok(is_news)
-}
-
-fn update_entity(
-    state: &mut State,
-    tenant: &Tenant,
-    entity: &EntityKey,
-    change: impl FnOnce(&mut EntityLeaf),
-) -> Result<(), StoreError> {
-    state.update(LeafKey::Entity(tenant, entity).to_bytes(), |slot| {
-        let leaf = slot.get_or_insert_with(|| Leaf::Entity(Box::new(EntityLeaf::new(entity.kind))));
-        if let Leaf::Entity(leaf) = leaf {
-            change(leaf);
-        }
-    })
 }
 
 /// Step 0: folds a record, decides on it, applies the decision.
@@ -137,18 +119,13 @@ pub(crate) fn fold_and_decide(
             state.begin_step(stepping.position);
             Some(parked_fact(stepping, envelope, panic.as_ref()))
         }
-        Ok(Err(error)) => {
-            state.undo_step();
-            return Err(error);
-        }
-        Ok(Ok(false)) => None,
-        Ok(Ok(true)) => match on_fact(state, stepping, envelope) {
-            Ok(decision) => decision,
-            Err(error) => {
-                state.undo_step();
-                return Err(error);
+        Ok(folded) => {
+            if folded? {
+                on_fact(state, stepping, envelope)?
+            } else {
+                None
             }
-        },
+        }
     };
     finish(state, stepping, decision)
 }
@@ -159,11 +136,8 @@ fn finish(
     stepping: &Stepping<'_>,
     decision: Option<Decision>,
 ) -> Result<Option<Decision>, StoreError> {
-    if let Some(decision) = &decision
-        && let Err(error) = apply::decision(state, stepping.rules, stepping.position, decision)
-    {
-        state.undo_step();
-        return Err(error);
+    if let Some(decision) = &decision {
+        apply::decision(state, stepping.rules, stepping.position, decision)?;
     }
     state.finish_step();
     Ok(decision)
@@ -215,32 +189,36 @@ fn on_fact(state: &mut State, stepping: &Stepping<'_>, envelope: &Envelope) -> R
     let envelope =
         if let Body::FactUnparked(unparked) = &envelope.fact.body { unparked.envelope.as_ref() } else { envelope };
     let tenant = &envelope.tenant;
-    let id = DecisionId::of_fold(stepping.watermark, tenant, envelope.id);
-    let mut decision = empty_decision(stepping, tenant, envelope.id, id);
+    // Most facts lead to nothing, and an id costs a digest.
+    let begun = || {
+        let id = DecisionId::of_fold(stepping.watermark, tenant, envelope.id);
+        empty_decision(stepping, tenant, envelope.id, id)
+    };
+    let mut decision = None;
     if let Body::Outcome(outcome) = &envelope.fact.body {
         if outcome.state.is_final()
             && let Some(asked) = instance_of_command(state, stepping.rules, tenant, outcome)?
         {
-            ask(state, stepping, &mut decision, &asked, Cause::Outcome(outcome))?;
+            ask(state, stepping, decision.get_or_insert_with(begun), &asked, Cause::Outcome(outcome))?;
         }
     } else if let Body::InstanceUnparked(unparked) = &envelope.fact.body {
-        unpark(state, stepping, &mut decision, unparked.instance)?;
+        unpark(state, stepping, decision.get_or_insert_with(begun), unparked.instance)?;
     } else {
         for workflow in &stepping.rules.workflows {
             let Some(subject) = workflow.subject(&envelope.fact, envelope.arrival) else { continue };
-            if let Some(asked) = newcomer(state, stepping, workflow.as_ref(), &decision, subject)? {
-                ask(state, stepping, &mut decision, &asked, Cause::Trigger(&envelope.fact))?;
+            if let Some(asked) = newcomer(state, stepping, workflow.as_ref(), envelope, subject)? {
+                let cause = Cause::Trigger(&envelope.fact);
+                ask(state, stepping, decision.get_or_insert_with(begun), &asked, cause)?;
             }
         }
     }
-    let says_something = !decision.choices.is_empty() || !decision.parked.is_empty();
-    Ok(says_something.then_some(decision))
+    Ok(decision.filter(|decision| !decision.choices.is_empty() || !decision.parked.is_empty()))
 }
 
 /// An instance a workflow is asked about.
 struct Asked<'a> {
     workflow: &'a dyn Workflow,
-    instance: InstanceLeaf,
+    instance: Arc<InstanceLeaf>,
     lifecycle: Lifecycle,
     missing: Vec<Name>,
 }
@@ -250,19 +228,19 @@ fn newcomer<'a>(
     state: &mut State,
     stepping: &Stepping<'a>,
     workflow: &'a dyn Workflow,
-    decision: &Decision,
+    envelope: &Envelope,
     subject: EntityKey,
 ) -> Result<Option<Asked<'a>>, StoreError> {
-    let tenant = &decision.tenant;
+    let tenant = &envelope.tenant;
     let name = workflow.name();
     let lifecycle = lifecycle(state, tenant, &name, &subject)?;
     let mut view = View::new(state, tenant);
     if lifecycle == Lifecycle::Off || view.is_running(&subject, &name)? {
         return Ok(None);
     }
-    let id = InstanceId::derive(stepping.watermark, tenant, &name, &subject, decision.fact);
+    let id = InstanceId::derive(stepping.watermark, tenant, &name, &subject, envelope.id);
     let choice = empty_choice(workflow, id, subject);
-    let instance = apply::instance_of(tenant, &choice, decision.fact);
+    let instance = Arc::new(apply::instance_of(tenant, &choice, envelope.id));
     Ok(Some(Asked { workflow, instance, lifecycle, missing: Vec::new() }))
 }
 
@@ -273,8 +251,8 @@ fn instance_of_command<'a>(
     outcome: &Outcome,
 ) -> Result<Option<Asked<'a>>, StoreError> {
     let mut view = View::new(state, tenant);
-    let Some(CommandLeaf { instance, .. }) = view.command(outcome.command)? else { return Ok(None) };
-    let Some(instance) = view.instance(instance)? else { return Ok(None) };
+    let Some(command) = view.command(outcome.command)? else { return Ok(None) };
+    let Some(instance) = view.instance(command.instance)? else { return Ok(None) };
     running(state, rules, tenant, instance)
 }
 
@@ -282,7 +260,7 @@ fn running<'a>(
     state: &mut State,
     rules: &'a Rules,
     tenant: &Tenant,
-    instance: InstanceLeaf,
+    instance: Arc<InstanceLeaf>,
 ) -> Result<Option<Asked<'a>>, StoreError> {
     let Some(workflow) = rules.workflows.iter().find(|workflow| workflow.name() == instance.workflow) else {
         return Ok(None);
@@ -304,7 +282,7 @@ fn lifecycle(
     let Some(entry) = set_up.definitions.get(workflow) else { return Ok(Lifecycle::Off) };
     Ok(match entry.value.lifecycle {
         Lifecycle::Canary => {
-            let digest = derive("canary", &[tenant.as_bytes(), workflow.as_bytes(), &subject.to_bytes()]);
+            let digest = derive("canary", &[tenant.as_bytes(), workflow.as_bytes(), subject.as_bytes()]);
             let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
             if draw < entry.value.canary_percent { Lifecycle::On } else { Lifecycle::Shadow }
         }
@@ -423,25 +401,20 @@ pub(crate) fn fire(
     state: &mut State,
     stepping: &Stepping<'_>,
     fact: FactId,
-    instance: InstanceLeaf,
+    instance: Arc<InstanceLeaf>,
     wakeup: &Wakeup,
     missing: Vec<Name>,
 ) -> Result<Option<Decision>, StoreError> {
     state.begin_step(stepping.position);
-    match decide_on_wakeup(state, stepping, fact, instance, wakeup, missing) {
-        Ok(decision) => finish(state, stepping, Some(decision)),
-        Err(error) => {
-            state.undo_step();
-            Err(error)
-        }
-    }
+    let decision = decide_on_wakeup(state, stepping, fact, instance, wakeup, missing)?;
+    finish(state, stepping, Some(decision))
 }
 
 fn decide_on_wakeup(
     state: &mut State,
     stepping: &Stepping<'_>,
     fact: FactId,
-    instance: InstanceLeaf,
+    instance: Arc<InstanceLeaf>,
     wakeup: &Wakeup,
     missing: Vec<Name>,
 ) -> Result<Decision, StoreError> {
@@ -460,8 +433,8 @@ fn decide_on_wakeup(
             at: ParkedAt::Wakeup(wakeup.id),
             build: stepping.build.clone(),
             reason: format!("this build has no workflow named {}", instance.workflow).into(),
-            workflow: instance.workflow,
-            subject: instance.subject,
+            workflow: instance.workflow.clone(),
+            subject: instance.subject.clone(),
         })),
     }
     for choice in &decision.choices {

@@ -2,9 +2,10 @@
 //! fact whose content is looked at is noted, so that a decision can say what it
 //! was made on.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use tradewind_domain::{CommandId, EntityKey, EntityKind, FactId, InstanceId, Name, Tenant, Timestamp};
 use tradewind_ports::StoreError;
 
@@ -30,18 +31,10 @@ pub struct View<'a> {
     facts_read: Vec<FactId>,
 }
 
-/// Everything linked to one entity, each object once.
+/// Everything linked to one entity, each object once, nearest first.
 #[derive(Clone, Debug, Default)]
 pub struct CustomerView {
-    pub identifiers: BTreeMap<EntityKey, IdentifierFigures>,
-    pub carts: BTreeMap<EntityKey, CartFigures>,
-    pub checkouts: BTreeMap<EntityKey, CheckoutFigures>,
-    pub orders: BTreeMap<EntityKey, OrderFigures>,
-    pub tickets: BTreeMap<EntityKey, TicketFigures>,
-    /// Workflows that hold out any of the linked entities.
-    pub held_out: BTreeSet<Name>,
-    /// Facts about any of them that could not be folded.
-    pub parked: BTreeSet<FactId>,
+    entities: Vec<(EntityKey, Arc<EntityLeaf>)>,
     /// There were more entities than are looked at.
     pub truncated: bool,
 }
@@ -55,7 +48,7 @@ impl<'a> View<'a> {
     ///
     /// The store can't be read.
     pub fn set_up(&mut self) -> Result<Arc<TenantLeaf>, StoreError> {
-        let leaf = self.state.get(&LeafKey::Tenant(self.tenant).to_bytes())?;
+        let leaf = self.state.get(&LeafKey::Tenant(self.tenant))?;
         Ok(match leaf {
             Some(Leaf::Tenant(tenant)) => tenant.clone(),
             Some(Leaf::Entity(_) | Leaf::Process(_) | Leaf::Instance(_) | Leaf::Command(_)) | None => Arc::default(),
@@ -65,23 +58,21 @@ impl<'a> View<'a> {
     /// # Errors
     ///
     /// The store can't be read.
-    pub fn entity(&mut self, entity: &EntityKey) -> Result<Option<EntityLeaf>, StoreError> {
-        let leaf = self.state.get(&LeafKey::Entity(self.tenant, entity).to_bytes())?;
+    pub fn entity(&mut self, entity: &EntityKey) -> Result<Option<Arc<EntityLeaf>>, StoreError> {
+        let leaf = self.state.get(&LeafKey::Entity(self.tenant, entity))?;
         let Some(Leaf::Entity(leaf)) = leaf else { return Ok(None) };
         note(&mut self.facts_read, leaf);
-        Ok(Some(leaf.as_ref().clone()))
+        Ok(Some(leaf.clone()))
     }
 
     /// # Errors
     ///
     /// The store can't be read.
-    pub fn process(&mut self, entity: &EntityKey) -> Result<ProcessLeaf, StoreError> {
-        let leaf = self.state.get(&LeafKey::Process(self.tenant, entity).to_bytes())?;
+    pub fn process(&mut self, entity: &EntityKey) -> Result<Arc<ProcessLeaf>, StoreError> {
+        let leaf = self.state.get(&LeafKey::Process(self.tenant, entity))?;
         Ok(match leaf {
             Some(Leaf::Process(process)) => process.clone(),
-            Some(Leaf::Tenant(_) | Leaf::Entity(_) | Leaf::Instance(_) | Leaf::Command(_)) | None => {
-                ProcessLeaf::default()
-            }
+            Some(Leaf::Tenant(_) | Leaf::Entity(_) | Leaf::Instance(_) | Leaf::Command(_)) | None => Arc::default(),
         })
     }
 
@@ -91,42 +82,52 @@ impl<'a> View<'a> {
     ///
     /// The store can't be read.
     pub fn is_running(&mut self, entity: &EntityKey, workflow: &Name) -> Result<bool, StoreError> {
-        let leaf = self.state.get(&LeafKey::Process(self.tenant, entity).to_bytes())?;
+        let leaf = self.state.get(&LeafKey::Process(self.tenant, entity))?;
         let Some(Leaf::Process(process)) = leaf else { return Ok(false) };
         Ok(process.running.contains_key(workflow))
     }
 
+    /// Whether a workflow met this entity first, and holds it out.
+    ///
     /// # Errors
     ///
     /// The store can't be read.
-    pub fn instance(&mut self, instance: InstanceId) -> Result<Option<InstanceLeaf>, StoreError> {
-        let leaf = self.state.get(&LeafKey::Instance(self.tenant, instance).to_bytes())?;
-        let Some(Leaf::Instance(instance)) = leaf else { return Ok(None) };
-        Ok(Some(instance.as_ref().clone()))
+    pub fn is_held_out(&mut self, entity: &EntityKey, workflow: &str) -> Result<bool, StoreError> {
+        let leaf = self.state.get(&LeafKey::Entity(self.tenant, entity))?;
+        let Some(Leaf::Entity(leaf)) = leaf else { return Ok(false) };
+        Ok(leaf.held_out.contains(workflow))
     }
 
     /// # Errors
     ///
     /// The store can't be read.
-    pub fn command(&mut self, command: CommandId) -> Result<Option<CommandLeaf>, StoreError> {
-        let leaf = self.state.get(&LeafKey::Command(self.tenant, command).to_bytes())?;
+    pub fn instance(&mut self, instance: InstanceId) -> Result<Option<Arc<InstanceLeaf>>, StoreError> {
+        let leaf = self.state.get(&LeafKey::Instance(self.tenant, instance))?;
+        let Some(Leaf::Instance(instance)) = leaf else { return Ok(None) };
+        Ok(Some(instance.clone()))
+    }
+
+    /// # Errors
+    ///
+    /// The store can't be read.
+    pub fn command(&mut self, command: CommandId) -> Result<Option<Arc<CommandLeaf>>, StoreError> {
+        let leaf = self.state.get(&LeafKey::Command(self.tenant, command))?;
         let Some(Leaf::Command(command)) = leaf else { return Ok(None) };
         Ok(Some(command.clone()))
     }
 
-    /// Everything linked to `from` by evidence, nearest first.
+    /// Everything linked to `from` by evidence.
     ///
     /// # Errors
     ///
     /// The store can't be read.
     pub fn customer(&mut self, from: &EntityKey) -> Result<CustomerView, StoreError> {
         let mut customer = CustomerView::default();
-        let mut seen = BTreeSet::from([from.clone()]);
+        let mut seen: HashSet<EntityKey> = std::iter::once(from.clone()).collect();
         let mut queue = VecDeque::from([from.clone()]);
         while let Some(entity) = queue.pop_front() {
-            let Some(Leaf::Entity(leaf)) = self.state.get(&LeafKey::Entity(self.tenant, &entity).to_bytes())? else {
-                continue;
-            };
+            let leaf = self.state.get(&LeafKey::Entity(self.tenant, &entity))?;
+            let Some(Leaf::Entity(leaf)) = leaf else { continue };
             note(&mut self.facts_read, leaf);
             for (linked, _) in leaf.edges.iter() {
                 if seen.contains(linked) {
@@ -139,21 +140,19 @@ impl<'a> View<'a> {
                 seen.insert(linked.clone());
                 queue.push_back(linked.clone());
             }
-            customer.count(&entity, leaf);
-            if let Some(Leaf::Process(process)) = self.state.get(&LeafKey::Process(self.tenant, &entity).to_bytes())? {
-                customer.held_out.extend(process.held_out.iter().cloned());
-            }
+            customer.entities.push((entity, leaf.clone()));
         }
         Ok(customer)
     }
 
     /// The facts looked at so far: the first by id, and how many more.
     pub(crate) fn facts_read(self) -> (Vec<FactId>, u32) {
-        let mut facts_read = self.facts_read;
-        facts_read.sort_unstable();
-        facts_read.dedup();
-        let more = facts_read.len().saturating_sub(MAX_FACTS_READ);
-        facts_read.truncate(MAX_FACTS_READ);
+        // Numbers sort several times as fast as arrays of bytes, in the same order.
+        let mut ids: Vec<u128> = self.facts_read.iter().map(|fact| u128::from_be_bytes(*fact.as_bytes())).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let more = ids.len().saturating_sub(MAX_FACTS_READ);
+        let facts_read = ids.iter().take(MAX_FACTS_READ).map(|id| FactId::from_bytes(id.to_be_bytes())).collect();
         (facts_read, u32::try_from(more).unwrap_or(u32::MAX))
     }
 }
@@ -182,44 +181,67 @@ fn note(facts_read: &mut Vec<FactId>, leaf: &EntityLeaf) {
 }
 
 impl CustomerView {
-    fn count(&mut self, entity: &EntityKey, leaf: &EntityLeaf) {
-        self.parked.extend(&leaf.parked);
-        let entity = entity.clone();
-        match &leaf.figures {
-            Figures::Identifier(figures) => {
-                self.identifiers.insert(entity, figures.clone());
-            }
-            Figures::Cart(cart) => {
-                if let Some(cart) = cart {
-                    self.carts.insert(entity, cart.clone());
-                }
-            }
-            Figures::Checkout(checkout) => {
-                self.checkouts.insert(entity, checkout.clone());
-            }
-            Figures::Order(order) => {
-                self.orders.insert(entity, order.clone());
-            }
-            Figures::Ticket(ticket) => {
-                self.tickets.insert(entity, ticket.clone());
-            }
-        }
+    pub fn entities(&self) -> impl Iterator<Item = &EntityKey> {
+        self.entities.iter().map(|(entity, _)| entity)
+    }
+
+    pub fn identifiers(&self) -> impl Iterator<Item = (&EntityKey, &IdentifierFigures)> {
+        self.figures(|figures| if let Figures::Identifier(identifier) = figures { Some(identifier) } else { None })
+    }
+
+    pub fn carts(&self) -> impl Iterator<Item = (&EntityKey, &CartFigures)> {
+        self.figures(|figures| if let Figures::Cart(cart) = figures { cart.as_ref() } else { None })
+    }
+
+    pub fn checkouts(&self) -> impl Iterator<Item = (&EntityKey, &CheckoutFigures)> {
+        self.figures(|figures| if let Figures::Checkout(checkout) = figures { Some(checkout) } else { None })
+    }
+
+    pub fn orders(&self) -> impl Iterator<Item = (&EntityKey, &OrderFigures)> {
+        self.figures(|figures| if let Figures::Order(order) = figures { Some(order) } else { None })
+    }
+
+    pub fn tickets(&self) -> impl Iterator<Item = (&EntityKey, &TicketFigures)> {
+        self.figures(|figures| if let Figures::Ticket(ticket) = figures { Some(ticket) } else { None })
+    }
+
+    fn figures<'a, T: 'a>(&'a self, of: impl Fn(&'a Figures) -> Option<T>) -> impl Iterator<Item = (&'a EntityKey, T)> {
+        self.entities.iter().filter_map(move |(entity, leaf)| of(&leaf.figures).map(|figures| (entity, figures)))
+    }
+
+    #[must_use]
+    pub fn cart(&self, cart: &EntityKey) -> Option<&CartFigures> {
+        self.carts().find(|(entity, _)| *entity == cart).map(|(_, figures)| figures)
+    }
+
+    #[must_use]
+    pub fn checkout(&self, checkout: &EntityKey) -> Option<&CheckoutFigures> {
+        self.checkouts().find(|(entity, _)| *entity == checkout).map(|(_, figures)| figures)
     }
 
     #[must_use]
     pub fn has_open_ticket(&self) -> bool {
-        self.tickets
-            .values()
-            .any(|ticket| ticket.status.as_ref().is_some_and(|status| status.value == TicketState::Open))
+        self.tickets().any(|(_, ticket)| ticket.status.as_ref().is_some_and(|status| status.value == TicketState::Open))
+    }
+
+    /// A fact about any of them could not be folded.
+    #[must_use]
+    pub fn has_parked(&self) -> bool {
+        self.entities.iter().any(|(_, leaf)| !leaf.parked.is_empty())
+    }
+
+    /// Whether a workflow holds out any of them.
+    #[must_use]
+    pub fn is_held_out(&self, workflow: &str) -> bool {
+        self.entities.iter().any(|(_, leaf)| leaf.held_out.contains(workflow))
     }
 
     /// The times at which places of a cap were taken, by command: each counts
     /// once, whichever of the customer's identifiers it was taken at.
     #[must_use]
     pub fn slots(&self, cap: &Name) -> BTreeMap<CommandId, Timestamp> {
-        self.identifiers
-            .values()
-            .flat_map(|identifier| &identifier.slots)
+        self.identifiers()
+            .flat_map(|(_, identifier)| &identifier.slots)
             .filter(|((name, _), _)| name == cap)
             .map(|((_, command), at)| (*command, *at))
             .collect()
@@ -228,9 +250,8 @@ impl CustomerView {
     /// The e-mail identifier with the newest known address, and the address.
     #[must_use]
     pub fn email(&self) -> Option<(&EntityKey, &IdentifierFigures)> {
-        self.identifiers
-            .iter()
-            .filter(|(key, figures)| key.kind == EntityKind::Email && figures.contact.is_some())
+        self.identifiers()
+            .filter(|(key, figures)| key.kind() == EntityKind::Email && figures.contact.is_some())
             .max_by_key(|(key, figures)| (figures.contact.as_ref().map(|contact| contact.version), *key))
     }
 }

@@ -32,12 +32,12 @@ pub fn parse(text: &str) -> Option<EntityKey> {
 /// What [`parse`] reads back.
 #[must_use]
 pub fn text(entity: &EntityKey) -> String {
-    match &entity.id {
+    match entity.id() {
         EntityId::Hash(_) => entity.to_string(),
         EntityId::Vendor(id) => {
             let escaped = |part: &str| part.replace('%', "%25").replace('/', "%2F");
-            let (account, id) = (escaped(entity.account.as_str()), escaped(id));
-            format!("{}/{}/{account}/{id}", entity.kind.as_str(), entity.vendor)
+            let (account, id) = (escaped(entity.account()), escaped(id));
+            format!("{}/{}/{account}/{id}", entity.kind().as_str(), entity.vendor())
         }
     }
 }

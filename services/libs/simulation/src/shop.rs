@@ -83,7 +83,7 @@ fn fact(
     body: Body,
 ) -> NewFact {
     let source = Source { vendor: vendor(vendor_name), account: account() };
-    new_fact(tenant, source, &object.to_bytes(), version, Fact { occurred_at, body })
+    new_fact(tenant, source, object.as_bytes(), version, Fact { occurred_at, body })
 }
 
 fn new_fact(tenant: &Tenant, source: Source, object: &[u8], version: &str, fact: Fact) -> NewFact {

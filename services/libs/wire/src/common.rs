@@ -262,26 +262,24 @@ impl Wire for EntityKey {
 
     fn to_proto(&self) -> proto::EntityKey {
         proto::EntityKey {
-            kind: self.kind.to_proto(),
-            vendor: self.vendor.to_proto(),
-            account: self.account.to_proto(),
-            id: Some(match &self.id {
-                EntityId::Vendor(object) => proto::entity_key::Id::Object(object.to_string()),
+            kind: self.kind().to_proto(),
+            vendor: self.vendor().into(),
+            account: self.account().into(),
+            id: Some(match self.id() {
+                EntityId::Vendor(object) => proto::entity_key::Id::Object(object.into()),
                 EntityId::Hash(hash) => proto::entity_key::Id::Hash(hash.to_proto()),
             }),
         }
     }
 
     fn from_proto(proto: proto::EntityKey) -> Result<EntityKey, Mismatch> {
-        Ok(EntityKey {
-            kind: field(proto.kind, "kind")?,
-            vendor: field(proto.vendor, "vendor")?,
-            account: field(proto.account, "account")?,
-            id: match one_of(proto.id, "id")? {
-                proto::entity_key::Id::Object(object) => EntityId::Vendor(object.into()),
-                proto::entity_key::Id::Hash(hash) => EntityId::Hash(field(hash, "hash")?),
-            },
-        })
+        let kind = field(proto.kind, "kind")?;
+        let (vendor, account) = (field(proto.vendor, "vendor")?, field(proto.account, "account")?);
+        let id = match one_of(proto.id, "id")? {
+            proto::entity_key::Id::Object(object) => return Ok(EntityKey::at_vendor(kind, &vendor, &account, &object)),
+            proto::entity_key::Id::Hash(hash) => EntityId::Hash(field(hash, "hash")?),
+        };
+        Ok(EntityKey::new(kind, &vendor, &account, id))
     }
 }
 

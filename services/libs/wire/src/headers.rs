@@ -118,10 +118,10 @@ impl Writer {
 /// `<kind>/<vendor>/<account>/<id>` or `<kind>/<hash>`: a slash stands between
 /// the parts and never within one.
 fn write_subject(text: &mut String, subject: &EntityKey) {
-    text.push_str(subject.kind.as_str());
-    match &subject.id {
+    text.push_str(subject.kind().as_str());
+    match subject.id() {
         EntityId::Vendor(id) => {
-            for part in [subject.vendor.as_str(), subject.account.as_str(), id] {
+            for part in [subject.vendor(), subject.account(), id] {
                 text.push('/');
                 let _ = Escaped(text).write_str(part);
             }

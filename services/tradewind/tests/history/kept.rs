@@ -112,9 +112,12 @@ fn without_places(mut leaf: Leaf) -> Leaf {
     let no_place = |reference: &mut Reference| reference.position = Position::default();
     let no_offset = |wakeup: &mut Wakeup| wakeup.set_at_offset = 0;
     match &mut leaf {
-        Leaf::Entity(entity) => entity.references.iter_mut().for_each(no_place),
-        Leaf::Process(process) => process.references.iter_mut().for_each(no_place),
-        Leaf::Instance(instance) => instance.wakeups.iter_mut().chain(&mut instance.parked).for_each(no_offset),
+        Leaf::Entity(entity) => Arc::make_mut(entity).references.iter_mut().for_each(no_place),
+        Leaf::Process(process) => Arc::make_mut(process).references.iter_mut().for_each(no_place),
+        Leaf::Instance(instance) => {
+            let instance = Arc::make_mut(instance);
+            instance.wakeups.iter_mut().chain(&mut instance.parked).for_each(no_offset);
+        }
         Leaf::Tenant(_) | Leaf::Command(_) => {}
     }
     leaf

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tradewind_domain::{Account, EntityKey, EntityKind, Tenant, Vendor, partition_of};
 use tradewind_engine::leaf::{EntityLeaf, Figures};
@@ -100,7 +101,7 @@ fn leaf(store: &Store, tenant: &Tenant, kind: EntityKind, id: &str) -> Option<En
     let entity = EntityKey::at_vendor(kind, &vendor, &account, id);
     let stored = store.get(&LeafKey::Entity(tenant, &entity).to_bytes()).unwrap()?;
     match Leaf::decode(&stored.bytes) {
-        Some(Leaf::Entity(leaf)) => Some(*leaf),
+        Some(Leaf::Entity(leaf)) => Some(Arc::unwrap_or_clone(leaf)),
         other => panic!("expected a leaf of {entity}, got {other:?}"),
     }
 }

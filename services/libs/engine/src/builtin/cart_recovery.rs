@@ -81,7 +81,7 @@ impl Workflow for CartRecovery {
             return (!cart.lines.is_empty()).then(|| cart.cart.clone());
         }
         let Body::CheckoutUpdated(checkout) = &fact.body else { return None };
-        let cart = checkout.names.iter().find(|name| name.kind == EntityKind::Cart);
+        let cart = checkout.names.iter().find(|name| name.kind() == EntityKind::Cart);
         checkout.completed_at.is_none().then(|| cart.unwrap_or(&checkout.checkout).clone())
     }
 
@@ -124,7 +124,7 @@ impl Subject {
             .max_by_key(|content| content.version)
             .and_then(|content| content.value.recovery_url.clone());
         let edited_at = checkouts.iter().filter_map(|checkout| checkout.quiet_since).max();
-        match customer.carts.get(entity) {
+        match customer.cart(entity) {
             Some(cart) => Some(Subject {
                 quiet_since: edited_at.map_or(cart.quiet_since, |edited_at| edited_at.max(cart.quiet_since)),
                 created_at: cart.created_at,
@@ -174,11 +174,9 @@ fn start(
             vec![Transition::Suppressed { capability: Capability::MessageSend, rule: Name::fixed("observe") }];
         return Ok(considered);
     }
-    let process = view.process(&instance.subject)?;
-    let workflow = Name::fixed(WORKFLOW);
-    let met = process.met.contains(&workflow);
+    let met = view.process(&instance.subject)?.met.contains(WORKFLOW);
     let is_held_out = if met {
-        process.held_out.contains(&workflow)
+        view.is_held_out(&instance.subject, WORKFLOW)?
     } else {
         draws_holdout(situation, &instance.subject, setting(&set_up, HOLDOUT_PERCENT))
     };
@@ -196,7 +194,7 @@ fn start(
 /// Hashed on the entity that first met the workflow, so that it stays the same
 /// whatever is linked to it later.
 fn draws_holdout(situation: &Situation<'_>, subject: &EntityKey, percent: i64) -> bool {
-    let digest = derive("holdout", &[situation.tenant.as_bytes(), WORKFLOW.as_bytes(), &subject.to_bytes()]);
+    let digest = derive("holdout", &[situation.tenant.as_bytes(), WORKFLOW.as_bytes(), subject.as_bytes()]);
     let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
     i64::from(draw) < percent
 }
@@ -228,9 +226,9 @@ fn look_again(
     let customer = view.customer(&instance.subject)?;
     let checkout_keys = own_checkouts(&instance.subject, view)?;
     let checkouts: Vec<&CheckoutFigures> =
-        checkout_keys.iter().filter_map(|checkout| customer.checkouts.get(checkout)).collect();
+        checkout_keys.iter().filter_map(|checkout| customer.checkout(checkout)).collect();
     let mut considered = Considered::default();
-    if !customer.parked.is_empty() {
+    if customer.has_parked() {
         if wakeup.round < PARKED_RETRIES {
             considered.reasons.push(Name::fixed("parked_fact"));
             let due = situation.watermark + PARKED_RETRY_MS;
@@ -268,7 +266,7 @@ fn look_again(
     if situation.lifecycle != Lifecycle::On {
         return Ok(suppressed(considered, "shadow"));
     }
-    if customer.held_out.contains(WORKFLOW) {
+    if customer.is_held_out(WORKFLOW) {
         considered.holdout = true;
         return Ok(suppressed(considered, "holdout"));
     }
@@ -303,12 +301,12 @@ fn look_again(
 
 /// The checkouts of this very cart: the subject itself, or those linked to it directly.
 fn own_checkouts(subject: &EntityKey, view: &mut View<'_>) -> Result<Vec<EntityKey>, StoreError> {
-    if subject.kind == EntityKind::Checkout {
+    if subject.kind() == EntityKind::Checkout {
         return Ok(vec![subject.clone()]);
     }
     let leaf = view.entity(subject)?;
     let linked = leaf.iter().flat_map(|leaf| leaf.edges.iter()).map(|(key, _)| key);
-    Ok(linked.filter(|key| key.kind == EntityKind::Checkout).cloned().collect())
+    Ok(linked.filter(|key| key.kind() == EntityKind::Checkout).cloned().collect())
 }
 
 fn is_completed(checkout: &CheckoutFigures) -> bool {
@@ -325,7 +323,7 @@ fn has_ordered(
     customer: &CustomerView,
     view: &mut View<'_>,
 ) -> Result<bool, StoreError> {
-    let by_customer = customer.orders.values().any(|order| {
+    let by_customer = customer.orders().any(|(_, order)| {
         [order.placed, order.cancelled].into_iter().flatten().any(|version| version.occurred_at >= subject.created_at)
     });
     if by_customer {
@@ -333,7 +331,7 @@ fn has_ordered(
     }
     for key in checkouts.iter().chain([entity]) {
         let leaf = view.entity(key)?;
-        if leaf.is_some_and(|leaf| leaf.edges.iter().any(|(linked, _)| linked.kind == EntityKind::Order)) {
+        if leaf.is_some_and(|leaf| leaf.edges.iter().any(|(linked, _)| linked.kind() == EntityKind::Order)) {
             return Ok(true);
         }
     }
@@ -350,7 +348,7 @@ fn describe(considered: &mut Considered, subject: &Subject, customer: &CustomerV
     }
     #[expect(clippy::cast_precision_loss, reason = "a span of milliseconds is far below 2^53")]
     considered.feature("quiet_ms", situation.watermark.since(subject.quiet_since) as f64);
-    considered.feature("orders", count(customer.orders.len()));
+    considered.feature("orders", count(customer.orders().count()));
     considered.feature("tickets_open", f64::from(u8::from(customer.has_open_ticket())));
     considered.feature("promotional_slots", count(customer.slots(&Name::fixed(CAP)).len()));
     if customer.truncated {
@@ -407,7 +405,7 @@ fn abandoned(situation: &Situation<'_>, entity: &EntityKey, subject: &Subject) -
         vendor: Vendor::ourselves().as_str(),
         account: "",
         kind: body.kind(),
-        object: &entity.to_bytes(),
+        object: entity.as_bytes(),
         version: subject.fact.as_bytes(),
         item: b"",
     });
@@ -514,7 +512,7 @@ fn settle(outcome: &Outcome, instance: &InstanceLeaf, view: &mut View<'_>) -> Re
     {
         considered.transitions.push(Transition::SlotReleased {
             cap: Name::fixed(CAP),
-            entity: command.target,
+            entity: command.target.clone(),
             command: outcome.command,
         });
     }

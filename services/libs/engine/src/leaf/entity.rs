@@ -25,6 +25,8 @@ pub struct EntityLeaf {
     pub references: VecDeque<Reference>,
     /// Facts about this entity that could not be folded: a gap until unparked.
     pub parked: BTreeSet<FactId>,
+    /// Workflows that met this entity first, and hold out whoever it is linked to.
+    pub held_out: BTreeSet<Name>,
 }
 
 impl EntityLeaf {
@@ -35,6 +37,7 @@ impl EntityLeaf {
             figures: Figures::of(kind),
             references: VecDeque::new(),
             parked: BTreeSet::new(),
+            held_out: BTreeSet::new(),
         }
     }
 
@@ -88,9 +91,9 @@ impl<T> Versioned<T> {
     }
 }
 
-/// Links to other entities, each with its newest evidence.
+/// Links to other entities, each with its newest evidence, in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edges(BTreeMap<EntityKey, Edge>);
+pub struct Edges(Vec<(EntityKey, Edge)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Edge {
@@ -100,23 +103,32 @@ pub struct Edge {
 impl Edges {
     /// Adds evidence. The result is the same for any order of the same evidence.
     pub fn link(&mut self, to: &EntityKey, evidence: Version) {
-        match self.0.get_mut(to) {
-            Some(edge) => edge.evidence = edge.evidence.max(evidence),
-            None => {
-                self.0.insert(to.clone(), Edge { evidence });
+        match self.place(to) {
+            Ok(at) => {
+                let edge = &mut self.0[at].1;
+                edge.evidence = edge.evidence.max(evidence);
             }
+            Err(at) => self.0.insert(at, (to.clone(), Edge { evidence })),
         }
         if self.0.len() > MAX_EDGES {
-            let oldest = self.0.iter().min_by_key(|(key, edge)| (edge.evidence, *key)).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                self.0.remove(&oldest);
-            }
+            let edges = self.0.iter().enumerate();
+            let oldest = edges.min_by_key(|(_, (key, edge))| (edge.evidence, key)).map(|(at, _)| at);
+            oldest.map(|at| self.0.remove(at));
         }
+    }
+
+    #[must_use]
+    pub fn to(&self, entity: &EntityKey) -> Option<&Edge> {
+        self.place(entity).ok().map(|at| &self.0[at].1)
     }
 
     /// In the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&EntityKey, &Edge)> {
-        self.0.iter()
+        self.0.iter().map(|(key, edge)| (key, edge))
+    }
+
+    fn place(&self, entity: &EntityKey) -> Result<usize, usize> {
+        self.0.binary_search_by(|(key, _)| key.cmp(entity))
     }
 }
 

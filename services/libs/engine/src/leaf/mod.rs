@@ -20,14 +20,14 @@ pub use entity::{
 pub use process::{InstanceLeaf, ProcessLeaf, Wakeup};
 pub use tenant::{ConnectionState, Definition, Entry, TenantLeaf};
 
+/// Shared with whoever looks at it; a change copies it only while somebody does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Leaf {
-    /// Every decision reads it, and it hardly ever changes.
     Tenant(Arc<TenantLeaf>),
-    Entity(Box<EntityLeaf>),
-    Process(ProcessLeaf),
-    Instance(Box<InstanceLeaf>),
-    Command(CommandLeaf),
+    Entity(Arc<EntityLeaf>),
+    Process(Arc<ProcessLeaf>),
+    Instance(Arc<InstanceLeaf>),
+    Command(Arc<CommandLeaf>),
 }
 
 impl Leaf {

@@ -16,7 +16,6 @@ pub struct ProcessLeaf {
     pub running: BTreeMap<Name, InstanceId>,
     /// Workflows that have met this entity, so holdout was drawn here once.
     pub met: BTreeSet<Name>,
-    pub held_out: BTreeSet<Name>,
     /// Places of decisions about it, for timelines.
     pub references: VecDeque<Reference>,
 }

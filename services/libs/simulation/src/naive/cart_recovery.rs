@@ -106,7 +106,7 @@ fn triggered<'a>(earlier: &[&Record], last: &'a Record) -> Option<&'a EntityKey>
         (is_news(before) && !cart.lines.is_empty()).then_some(&cart.cart)
     } else if let Body::CheckoutUpdated(checkout) = last.body() {
         let before = objects::checkout(earlier, &checkout.checkout).map(|newest| newest.version);
-        let cart = checkout.names.iter().find(|name| name.kind == EntityKind::Cart);
+        let cart = checkout.names.iter().find(|name| name.kind() == EntityKind::Cart);
         (is_news(before) && checkout.completed_at.is_none()).then_some(cart.unwrap_or(&checkout.checkout))
     } else {
         None
@@ -237,7 +237,7 @@ fn look_again(world: World<'_>, instance: &Instance<'_>, wakeup: &Wakeup, choice
 
 /// The checkout itself, or those with a link to the cart.
 fn own_checkouts<'a>(records: &[&'a Record], subject: &'a EntityKey) -> BTreeSet<&'a EntityKey> {
-    if subject.kind == EntityKind::Checkout {
+    if subject.kind() == EntityKind::Checkout {
         BTreeSet::from([subject])
     } else {
         customer::linked(records, subject, EntityKind::Checkout)
@@ -278,7 +278,7 @@ fn contents<'a>(
 }
 
 fn features(world: World<'_>, contents: &Contents<'_>, customer: &BTreeSet<&EntityKey>) -> Vec<Feature> {
-    let orders = customer.iter().filter(|entity| entity.kind == EntityKind::Order).count();
+    let orders = customer.iter().filter(|entity| entity.kind() == EntityKind::Order).count();
     let slots = process::slots(world.decisions, world.tenant, CAP, customer).len();
     let is_ticket_open = has_open_ticket(world.records, customer);
     let figures = [
@@ -307,11 +307,11 @@ fn is_ordered(
     let is_since = |order: &EntityKey| objects::order_times(records, order).iter().any(|at| *at >= created_at);
     has_order(subject)
         || checkouts.iter().any(|checkout| has_order(checkout) || is_completed(checkout))
-        || customer.iter().any(|entity| entity.kind == EntityKind::Order && is_since(entity))
+        || customer.iter().any(|entity| entity.kind() == EntityKind::Order && is_since(entity))
 }
 
 fn has_open_ticket(records: &[&Record], customer: &BTreeSet<&EntityKey>) -> bool {
-    customer.iter().any(|entity| entity.kind == EntityKind::Ticket && objects::is_open(records, entity))
+    customer.iter().any(|entity| entity.kind() == EntityKind::Ticket && objects::is_open(records, entity))
 }
 
 fn abandoned(world: World<'_>, subject: &EntityKey, contents: &Contents<'_>) -> Transition {
@@ -323,7 +323,7 @@ fn abandoned(world: World<'_>, subject: &EntityKey, contents: &Contents<'_>) -> 
         vendor: "tradewind",
         account: "",
         kind: body.kind(),
-        object: &subject.to_bytes(),
+        object: subject.as_bytes(),
         version: cart_fact.as_bytes(),
         item: b"",
     });
@@ -352,7 +352,7 @@ fn route<'a>(
         return Err("open_ticket");
     }
     let connection = setup::bound(records, Capability::MessageSend, CHANNEL).ok_or("no_binding")?;
-    let emails = customer.iter().filter(|entity| entity.kind == EntityKind::Email);
+    let emails = customer.iter().filter(|entity| entity.kind() == EntityKind::Email);
     let contacts = emails.filter_map(|email| {
         let (version, contact) = objects::contact(records, email)?;
         Some((version, *email, contact))
@@ -478,7 +478,7 @@ fn lifecycle(world: World<'_>, subject: &EntityKey) -> Lifecycle {
 
 /// A number below 100, always the same for one subject.
 fn drawn_percent(label: &str, tenant: &Tenant, subject: &EntityKey) -> u32 {
-    let digest = derive(label, &[tenant.as_bytes(), WORKFLOW.as_bytes(), &subject.to_bytes()]);
+    let digest = derive(label, &[tenant.as_bytes(), WORKFLOW.as_bytes(), subject.as_bytes()]);
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100
 }
 

@@ -35,7 +35,7 @@ pub(super) fn linked<'a>(records: &[&'a Record], to: &EntityKey, kind: EntityKin
             linked.insert(object);
         }
     }
-    linked.retain(|entity| entity.kind == kind);
+    linked.retain(|entity| entity.kind() == kind);
     linked
 }
 

@@ -372,12 +372,13 @@ fn the_derived_fact_is_about_the_version_that_fell_quiet() {
     case.append_as(0, 0, 77, cart("c1", 1, &[]));
     let decisions = case.tick(FIRES);
     let Transition::Derived { id, fact } = transitions(&decisions)[1] else { panic!("expected a derived fact") };
+    let cart = key(EntityKind::Cart, "c1");
     let identity = FactIdentity {
         tenant: "demo",
         vendor: "tradewind",
         account: "",
         kind: "commerce.cart.abandoned.v1",
-        object: &key(EntityKind::Cart, "c1").to_bytes(),
+        object: cart.as_bytes(),
         version: &[77; 16],
         item: b"",
     };

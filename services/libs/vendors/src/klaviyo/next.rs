@@ -137,8 +137,8 @@ fn event<'a>(
     unique_id: &'a str,
     time: &'a str,
 ) -> Wrapped<Resource<Event<'a>>> {
-    let cart_id = match &message.cart.id {
-        EntityId::Vendor(id) => Some(&**id),
+    let cart_id = match message.cart.id() {
+        EntityId::Vendor(id) => Some(id),
         EntityId::Hash(_) => None,
     };
     let wrapped = |name| Wrapped { data: Resource { r#type: "metric", attributes: Metric { name } } };

@@ -1,8 +1,8 @@
 //! Keys and headers, written by hand. Names, order and meaning never change.
 
 use tradewind_domain::{
-    Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityId, Envelope, LineageKind, Position, Source, Tenant,
-    Timestamp,
+    Account, Arrival, Body, CartUpdated, Cause, DecisionRecord, EntityKey, EntityKind, Envelope, LineageKind, Position,
+    Source, Tenant, Timestamp, Vendor,
 };
 use tradewind_ports::{NewRecord, Record, Topic};
 use tradewind_wire::record::{self, NewFact};
@@ -231,7 +231,8 @@ fn without_a_time_of_its_own_a_record_has_that_of_the_log() {
 fn an_endless_subject_is_left_off() {
     let mut new = new_cart();
     if let Body::CartUpdated(CartUpdated { cart, .. }) = &mut new.fact.body {
-        cart.id = EntityId::Vendor("é".repeat(40_000).into());
+        let endless = "é".repeat(40_000);
+        *cart = EntityKey::at_vendor(EntityKind::Cart, &Vendor::ourselves(), &Account::none(), &endless);
     }
     let event = record::event(&new);
     assert_eq!(event.headers.get("ce_subject"), None);

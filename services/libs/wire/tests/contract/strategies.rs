@@ -95,12 +95,12 @@ fn entity() -> BoxedStrategy<EntityKey> {
         EntityKind::Order,
         EntityKind::Ticket,
     ]);
-    let id = prop_oneof![
-        text().prop_map(EntityId::Vendor),
-        bytes16().prop_map(|hash| EntityId::Hash(IdentifierHash::from_bytes(hash)))
-    ];
+    let id = prop_oneof![text().prop_map(Ok), bytes16().prop_map(|hash| Err(IdentifierHash::from_bytes(hash)))];
     (kind, vendor(), account(), id)
-        .prop_map(|(kind, vendor, account, id)| EntityKey { kind, vendor, account, id })
+        .prop_map(|(kind, vendor, account, id)| {
+            let id = id.as_ref().map_or_else(|hash| EntityId::Hash(*hash), |id| EntityId::Vendor(id));
+            EntityKey::new(kind, &vendor, &account, id)
+        })
         .boxed()
 }
 
