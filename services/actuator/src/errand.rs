@@ -323,12 +323,12 @@ impl Errand {
     /// Returns when that is, whatever this command's deadline.
     fn retry(&mut self, now: Moment, retry_at: Option<Timestamp>) -> Boot {
         self.failures += 1;
-        let pause_ms = match retry_at {
-            Some(retry_at) => retry_at.since(now.wall).clamp(0, RETRY_AFTER_MS_MAX),
-            None => backoff_ms(self.command, self.failures),
+        let until = match retry_at {
+            Some(retry_at) => now.boot_in(retry_at.since(now.wall).clamp(0, RETRY_AFTER_MS_MAX)),
+            None => now.boot + backoff_ms(self.command, self.failures),
         };
-        self.rest_until = self.before_deadline(now, now.boot + pause_ms);
-        now.boot + pause_ms
+        self.rest_until = self.before_deadline(now, until);
+        until
     }
 
     /// A deadline that is still ahead is not slept through.

@@ -99,7 +99,7 @@ fn command() -> Command {
 
 /// Both clocks begin at the same moment here.
 fn at(millis: i64) -> Moment {
-    Moment { boot: Boot(millis), wall: Timestamp::from_millis(millis) }
+    Moment { boot: Boot(millis), wall: Timestamp::from_millis(millis), speed: 1 }
 }
 
 /// One errand and its vendor; each call says when it is made.
@@ -326,6 +326,32 @@ fn nothing_is_sent_before_its_time() {
     case.errand.terms.not_before = Timestamp::from_millis(5_000);
     assert_eq!(case.does(4_999), Waits(5_000));
     assert_eq!(case.does(5_000), Claims(DEADLINE));
+}
+
+/// In `dev` the log's time flies: its spans are over sooner, those of the machine
+/// (claims, settling, our own pauses) are not.
+#[test]
+fn under_stretched_time_the_logs_spans_are_shorter_and_the_machines_are_not() {
+    const SPEED: u32 = 60;
+    let stretched =
+        |boot: i64| Moment { boot: Boot(boot), wall: Timestamp::from_millis(boot * i64::from(SPEED)), speed: SPEED };
+    let mut case = Case::fresh(NEITHER);
+    case.errand.terms.not_before = Timestamp::from_millis(HOUR);
+    assert_eq!(case.errand.early(stretched(0)), Some(Step::Wait(Boot(MINUTE))));
+    assert_eq!(case.errand.early(stretched(MINUTE)), None);
+    let wish = Some(Timestamp::from_millis(2 * HOUR));
+    assert_eq!(case.errand.retry(stretched(MINUTE), wish), Boot(2 * MINUTE));
+    let pause = case.errand.retry(stretched(2 * MINUTE), None).since(Boot(2 * MINUTE));
+    assert!((SECOND..=2 * SECOND).contains(&pause), "{pause}");
+    let claimed = Claimed {
+        command: case.command.id,
+        attempt: 1,
+        valid_ms: CLAIM_MS,
+        first_claimed_at: Timestamp::from_millis(0),
+        step: 0,
+    };
+    let taken_over = Errand::taken_over(&claimed, case.errand.terms, stretched(0));
+    assert_eq!(taken_over.early(stretched(0)), Some(Step::Wait(Boot(CLAIM_MS))));
 }
 
 #[test]
