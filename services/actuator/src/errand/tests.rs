@@ -88,7 +88,7 @@ fn command() -> Command {
         body: CommandBody::MessageSend(MessageSend {
             channel: Name::fixed("email"),
             template: Name::fixed("cart"),
-            cart: target,
+            cart: Some(target),
             lines: Vec::new(),
             total: None,
             recovery_url: None,
