@@ -11,14 +11,15 @@ use tradewind_ports::StoreError;
 
 use crate::key::LeafKey;
 use crate::leaf::{
-    CartFigures, CheckoutFigures, CommandLeaf, EntityLeaf, Figures, IdentifierFigures, InstanceLeaf, Leaf,
+    CartFigures, CheckoutFigures, CommandLeaf, EntityLeaf, Figures, IdentifierFigures, InstanceLeaf, Leaf, MAX_EDGES,
     OrderFigures, ProcessLeaf, TenantLeaf, TicketFigures, TicketState,
 };
 use crate::state::State;
 
-/// Most entities of one customer that are looked at. What lies beyond is said in
-/// the decision, as the feature `customer_truncated`.
-const MAX_COMPONENT: usize = 256;
+/// Most entities of one customer that are looked at: all the edges of one leaf,
+/// and as many beyond them. What lies further is said in the decision, as the
+/// feature `customer_truncated`.
+const MAX_COMPONENT: usize = 2 * MAX_EDGES;
 
 /// Most facts a decision lists by id; the rest is counted.
 const MAX_FACTS_READ: usize = 64;

@@ -13,6 +13,9 @@ const OVERHEAD: usize = 128;
 /// What Kafka adds to a header, generously.
 const HEADER_OVERHEAD: usize = 10;
 
+/// As much as the headers of an event take.
+const HEADERS_BYTES: usize = 512;
+
 /// The size of a record on the wire before compression, if it is too large.
 pub(crate) fn excess(record: &NewRecord) -> Option<usize> {
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD).sum();
@@ -49,7 +52,7 @@ pub(crate) fn to_kafka<'a, Opaque: IntoOpaque>(
 
 /// The record as the port has it; `None` if it holds a header that none of ours would.
 pub(crate) fn from_kafka(message: &BorrowedMessage<'_>) -> Option<Record> {
-    let mut headers = Headers::new();
+    let mut headers = Headers::with_capacity(HEADERS_BYTES);
     for header in message.headers().iter().flat_map(|headers| headers.iter()) {
         let value = header.value.unwrap_or_default();
         if header.key.len() > usize::from(u8::MAX) || value.len() > usize::from(u16::MAX) {

@@ -14,6 +14,12 @@ impl Headers {
         Headers::default()
     }
 
+    /// With room for so many bytes of names, values and lengths.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Headers {
+        Headers(Vec::with_capacity(bytes))
+    }
+
     /// # Panics
     ///
     /// The name has over 255 bytes or the value over 65,535.

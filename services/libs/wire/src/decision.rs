@@ -3,7 +3,7 @@
 
 use prost::Message;
 use tradewind_domain::{
-    Alternative, Choice, Command, Decision, DecisionRecord, FactParked, Feature, InstanceParked, Lineage,
+    Alternative, Choice, Command, Decision, DecisionRecord, FactId, FactParked, Feature, InstanceParked, Lineage,
     LineageOpened, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, TurnCommitted, Vendor,
 };
 use tradewind_ports::{Headers, NewRecord, Record};
@@ -198,7 +198,7 @@ fn choice_to_proto(choice: &Choice, issue: &mut impl FnMut(&Command) -> Vec<u8>)
         subject: Some(choice.subject.to_proto()),
         lifecycle: choice.lifecycle.to_proto(),
         withholds: choice.withholds,
-        facts_read: to_list(&choice.facts_read),
+        facts_read: choice.facts_read.iter().flat_map(|fact| *fact.as_bytes()).collect(),
         facts_read_more: choice.facts_read_more,
         features: to_list(&choice.features),
         alternatives: to_list(&choice.alternatives),
@@ -222,7 +222,7 @@ fn choice_from_proto(proto: proto::Choice) -> Result<Choice, Mismatch> {
         subject: required(proto.subject, "subject")?,
         lifecycle: field(proto.lifecycle, "lifecycle")?,
         withholds: proto.withholds,
-        facts_read: list(proto.facts_read, "facts_read")?,
+        facts_read: facts_read(&proto.facts_read)?,
         facts_read_more: proto.facts_read_more,
         features: list(proto.features, "features")?,
         alternatives: list(proto.alternatives, "alternatives")?,
@@ -236,6 +236,15 @@ fn choice_from_proto(proto: proto::Choice) -> Result<Choice, Mismatch> {
         missing: list(proto.missing, "missing")?,
         transitions: each(proto.transitions, "transitions", transition_from_proto)?,
     })
+}
+
+fn facts_read(ids: &[u8]) -> Result<Vec<FactId>, Mismatch> {
+    let (ids, rest) = ids.as_chunks();
+    if rest.is_empty() {
+        Ok(ids.iter().copied().map(FactId::from_bytes).collect())
+    } else {
+        Err(Mismatch::new("ids of 16 bytes each", ids.len() * 16 + rest.len()).within("facts_read"))
+    }
 }
 
 fn each<P, T>(protos: Vec<P>, name: &str, read: impl Fn(P) -> Result<T, Mismatch>) -> Result<Vec<T>, Mismatch> {

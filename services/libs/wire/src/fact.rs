@@ -6,7 +6,7 @@ use tradewind_ports::Record;
 
 use crate::common::{self, Wire, field, one_of, to_list};
 use crate::error::{DecodeError, Mismatch};
-use crate::{envelope, privacy, proto, record};
+use crate::{direct, envelope, privacy, proto, record};
 
 const MESSAGE: &str = "fact";
 
@@ -19,7 +19,7 @@ pub fn encode(fact: &Fact) -> Vec<u8> {
 ///
 /// The bytes are no fact that this release knows.
 pub fn decode(bytes: &[u8]) -> Result<Fact, DecodeError> {
-    common::decode(MESSAGE, bytes)
+    direct::fact(bytes).map_or_else(|| common::decode(MESSAGE, bytes), Ok)
 }
 
 /// The fact that unparks `parked`, a record of `tradewind.events`, whose bytes

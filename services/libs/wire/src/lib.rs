@@ -11,6 +11,7 @@
 mod commerce;
 mod common;
 mod control;
+mod direct;
 mod error;
 mod headers;
 mod ingest;
