@@ -43,13 +43,23 @@ impl Sub<i64> for Boot {
 pub struct Moment {
     pub boot: Boot,
     pub wall: Timestamp,
+    /// Milliseconds of the wall's clock in one of the boot clock's: more than 1
+    /// where the log's time is stretched, for development.
+    pub speed: u32,
 }
 
 impl Moment {
     /// When the boot clock will show that the wall's is at `wall`, if neither is set.
     #[must_use]
     pub fn boot_at(self, wall: Timestamp) -> Boot {
-        self.boot + wall.since(self.wall)
+        self.boot_in(wall.since(self.wall))
+    }
+
+    /// When so many milliseconds of the wall's clock will have passed, and not before.
+    #[must_use]
+    pub fn boot_in(self, wall_ms: i64) -> Boot {
+        let speed = i64::from(self.speed.max(1));
+        self.boot + wall_ms.saturating_add(speed - 1).div_euclid(speed)
     }
 }
 
@@ -74,6 +84,27 @@ impl Clocks for SystemClocks {
         Moment {
             boot: Boot(boot.tv_sec * 1_000 + boot.tv_nsec / 1_000_000),
             wall: Timestamp::from_millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+            speed: 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_shorter_by_as_much_as_time_is_stretched_and_never_too_short() {
+        let at = Timestamp::from_millis;
+        let check = |speed, wall, boot| {
+            let now = Moment { boot: Boot(500), wall: at(10_000), speed };
+            assert_eq!(now.boot_at(at(wall)), Boot(boot), "{speed} times as fast, until {wall}");
+        };
+        check(1, 70_000, 60_500);
+        check(60, 70_000, 1_500);
+        check(60, 70_001, 1_501);
+        check(60, 10_000, 500);
+        check(60, 9_999, 500);
+        check(60, 4_000, 400);
     }
 }

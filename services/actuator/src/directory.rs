@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tradewind_domain::{Command, ConnectionEntry, ConnectionName, DirectoryValue, Scope, Tenant};
-use tradewind_ports::{EventLog, ReadLimit, Topic, TopicPartition};
-use tradewind_wire::directory;
+use tradewind_ports::EventLog;
+use tradewind_wire::reading::DirectoryReader;
 
-use crate::actuator::ActuatorError;
-
-const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
+use crate::error::ActuatorError;
 
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    next: u64,
+    reader: DirectoryReader,
     connections: BTreeMap<(Tenant, ConnectionName), ConnectionEntry>,
     placements: BTreeMap<Tenant, u32>,
     /// By the record's key: a tombstone names nothing else.
@@ -30,26 +28,16 @@ enum Known {
 impl Directory {
     /// Takes in what was written since.
     pub(crate) fn follow(&mut self, log: &dyn EventLog) -> Result<(), ActuatorError> {
-        let at: TopicPartition = Topic::Directory.partition(0);
-        loop {
-            let batch = log.read(&at, self.next, BATCH)?;
-            let is_end = batch.records.is_empty() && batch.next == self.next;
-            for record in &batch.records {
-                let entry = directory::decode(record).map_err(|source| ActuatorError::Unreadable {
-                    at: at.clone(),
-                    offset: record.offset,
-                    source,
-                })?;
-                self.forget(&record.key);
-                if let Some(entry) = entry {
-                    self.learn(&record.key, entry.value);
-                }
+        let mut reader = std::mem::take(&mut self.reader);
+        let followed = reader.follow(log, |key, entry| {
+            self.forget(key);
+            if let Some(entry) = entry {
+                self.learn(key, entry.value);
             }
-            self.next = batch.next;
-            if is_end {
-                return Ok(());
-            }
-        }
+        });
+        self.reader = reader;
+        followed?;
+        Ok(())
     }
 
     fn forget(&mut self, key: &[u8]) {

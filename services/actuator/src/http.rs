@@ -1,4 +1,5 @@
-//! Calls over HTTP, on a tokio runtime.
+//! Calls over HTTP: a vendor's request as it is sent, and the sending on a tokio
+//! runtime.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -6,9 +7,35 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tradewind_domain::CommandId;
-use tradewind_egress::{Answer, Client, Loss};
+use tradewind_egress::{Answer, Client, Connection, Loss, Method, Request};
 
 use crate::calls::{Call, Calls, Ended, Permit};
+
+/// A vendor's request with all that a shell adds.
+#[must_use]
+pub fn rendered(
+    request: tradewind_vendors::Request,
+    origin: String,
+    authorization: String,
+    connection: Connection,
+    deadline: Duration,
+) -> Request {
+    let mut headers: Vec<(String, String)> =
+        request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    headers.push(("authorization".to_owned(), authorization));
+    Request {
+        method: match request.method {
+            tradewind_vendors::Method::Get => Method::Get,
+            tradewind_vendors::Method::Post => Method::Post,
+        },
+        origin,
+        path: request.path,
+        headers,
+        body: request.body,
+        deadline,
+        connection,
+    }
+}
 
 /// Dropping it gives up what is under way.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use tradewind_domain::{Claimed, CommandId, LedgerEntry, Lineage, Timestamp, ledg
 use tradewind_ports::{EventLog, Headers, NewRecord, ReadLimit, TopicPartition};
 use tradewind_wire::ledger;
 
-use crate::actuator::ActuatorError;
+use crate::error::ActuatorError;
 
 const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
 

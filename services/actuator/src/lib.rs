@@ -17,17 +17,22 @@
 #![forbid(unsafe_code)]
 
 mod actuator;
+mod admission;
 mod calls;
 mod clock;
 mod directory;
 mod errand;
+mod error;
 mod http;
 mod ledger;
 mod outcome;
 mod pace;
+mod settings;
 
-pub use actuator::{Actuator, ActuatorError, Ports, Remedy, Settings, Stepped};
+pub use actuator::{Actuator, Stepped};
 pub use calls::{Call, Calls, Ended, Permit, Secrets};
 pub use clock::{Boot, Clocks, Moment, SystemClocks};
 pub use errand::Terms;
-pub use http::HttpCalls;
+pub use error::{ActuatorError, Remedy};
+pub use http::{HttpCalls, rendered};
+pub use settings::{Ports, Settings};

@@ -14,16 +14,14 @@ use tradewind_domain::{
     Account, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, Intake, Name, Pepper, Tenant,
     TenantEntry, Vendor,
 };
-use tradewind_ports::{EventLog, LogError, ReadLimit, Topic, TopicPartition};
+use tradewind_ports::{EventLog, LogError, Topic, TopicPartition};
 use tradewind_vendors::{Connection, Inbound, Secrets, find};
-use tradewind_wire::directory::decode;
+use tradewind_wire::reading::{DirectoryReader, ReadError};
 
 use crate::world::SecretSource;
 
 /// Where a connection sets no limit of its own.
 const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
-
-const READ_LIMIT: ReadLimit = ReadLimit { records: 1_000, bytes: 4 << 20 };
 
 /// How often the thread that waits looks whether it is still needed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -180,13 +178,13 @@ struct Entries {
 }
 
 impl Entries {
-    fn set(&mut self, key: Vec<u8>, entry: Option<DirectoryEntry>) {
+    fn set(&mut self, key: &[u8], entry: Option<DirectoryEntry>) {
         match entry.map(|entry| entry.value) {
             Some(DirectoryValue::Tenant(entry)) => {
                 self.tenants.insert(entry.tenant.clone(), entry);
             }
             Some(DirectoryValue::Connection(entry)) => {
-                self.connections.insert(key, entry);
+                self.connections.insert(key.to_vec(), entry);
             }
             Some(
                 DirectoryValue::Definition(_)
@@ -195,7 +193,7 @@ impl Entries {
                 | DirectoryValue::Owner(_),
             ) => {}
             None => {
-                self.connections.remove(&key);
+                self.connections.remove(key);
                 self.tenants.retain(|_, entry| DirectoryValue::Tenant(entry.clone()).key().as_bytes() != key);
             }
         }
@@ -237,47 +235,35 @@ impl Follower {
         while !self.current.is_closed() {
             match self.follow(&at) {
                 Ok(()) => {}
-                Err(Stop::Log(
+                Err(ReadError::Log(
                     error @ (LogError::Unavailable { .. } | LogError::Indefinite { .. } | LogError::Fenced),
                 )) => {
                     tracing::warn!(%error, "the directory can't be read now");
                     thread::sleep(RETRY_EVERY);
                 }
                 // It was compacted under us: what it holds now is read anew.
-                Err(Stop::Log(LogError::Lost { .. })) => {}
-                Err(Stop::Log(error @ (LogError::Damaged { .. } | LogError::Refused { .. }))) => {
+                Err(ReadError::Log(LogError::Lost { .. })) => {}
+                Err(ReadError::Log(error @ (LogError::Damaged { .. } | LogError::Refused { .. }))) => {
                     return Err(error.to_string());
                 }
-                Err(Stop::Unreadable(reason)) => return Err(reason),
+                Err(error @ ReadError::Unreadable { .. }) => return Err(error.to_string()),
             }
         }
         Ok(())
     }
 
     /// Reads the directory from its start and follows it.
-    fn follow(&self, at: &TopicPartition) -> Result<(), Stop> {
+    fn follow(&self, at: &TopicPartition) -> Result<(), ReadError> {
         let mut entries = Entries::default();
-        let mut next = self.log.bounds(at)?.start;
+        let mut reader = DirectoryReader::default();
         let mut built_at: Option<Instant> = None;
         while !self.current.is_closed() {
-            let batch = self.log.read(at, next, READ_LIMIT)?;
-            let has_changed = !batch.records.is_empty();
-            for record in batch.records {
-                let entry = decode(&record)
-                    .map_err(|error| Stop::Unreadable(format!("{error}, at offset {} of {at}", record.offset)))?;
-                entries.set(record.key, entry);
-            }
-            let has_more = batch.next > next;
-            next = batch.next;
-            if has_more {
-                built_at = if has_changed { None } else { built_at };
-                continue;
-            }
-            if built_at.is_none_or(|built_at| built_at.elapsed() >= SECRETS_EVERY) {
+            let has_changed = reader.follow(self.log.as_ref(), |key, entry| entries.set(key, entry))?;
+            if has_changed || built_at.is_none_or(|built_at| built_at.elapsed() >= SECRETS_EVERY) {
                 self.publish(Directory::of(&entries, &self.secrets, self.partitions));
                 built_at = Some(Instant::now());
             }
-            self.log.wait(at, next, LOOK_EVERY)?;
+            self.log.wait(at, reader.next(), LOOK_EVERY)?;
         }
         Ok(())
     }
@@ -290,16 +276,5 @@ impl Follower {
             }
         }
         self.current.send_replace(Some(Arc::new(directory)));
-    }
-}
-
-enum Stop {
-    Log(LogError),
-    Unreadable(String),
-}
-
-impl From<LogError> for Stop {
-    fn from(error: LogError) -> Stop {
-        Stop::Log(error)
     }
 }

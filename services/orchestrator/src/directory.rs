@@ -7,17 +7,16 @@ use tradewind_domain::{
     Body, ConnectionChanged, ConnectionEntry, DirectoryEntry, DirectoryValue, FactId, SwitchSet, Tenant, TenantEntry,
     Timestamp,
 };
-use tradewind_ports::{EventLog, ReadLimit, Topic};
-use tradewind_wire::{directory, record};
+use tradewind_ports::EventLog;
+use tradewind_wire::reading::{DirectoryReader, ReadError};
+use tradewind_wire::record;
 
 use crate::owner::{Owner, OwnerError};
-
-const BATCH: ReadLimit = ReadLimit { records: 1_000, bytes: 4 << 20 };
 
 /// The directory as far as it was read, and what of it was told.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    next: u64,
+    reader: DirectoryReader,
     tenants: BTreeMap<Tenant, TenantEntry>,
     entries: BTreeMap<String, Stated>,
     /// Versions whose facts this owner appended: they may wait to be folded.
@@ -50,28 +49,17 @@ impl Directory {
     }
 
     fn read(&mut self, log: &dyn EventLog) -> Result<(), OwnerError> {
-        let at = Topic::Directory.partition(0);
-        loop {
-            let batch = log.read(&at, self.next, BATCH)?;
-            if batch.records.is_empty() && batch.next == self.next {
-                return Ok(());
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = reader.follow(log, |key, entry| match entry {
+            Some(entry) => self.learn(entry),
+            // What ended was switched off before, with a version of its own.
+            None => {
+                self.entries.remove(&*String::from_utf8_lossy(key));
             }
-            self.next = batch.next;
-            for stored in &batch.records {
-                let entry = directory::decode(stored).map_err(|source| OwnerError::Unreadable {
-                    at: at.clone(),
-                    offset: stored.offset,
-                    source,
-                })?;
-                match entry {
-                    Some(entry) => self.learn(entry),
-                    // What ended was switched off before, with a version of its own.
-                    None => {
-                        self.entries.remove(&*String::from_utf8_lossy(&stored.key));
-                    }
-                }
-            }
-        }
+        });
+        self.reader = reader;
+        read?;
+        Ok(())
     }
 
     fn learn(&mut self, entry: DirectoryEntry) {
@@ -130,5 +118,14 @@ fn changed(entry: &ConnectionEntry, version: u64) -> ConnectionChanged {
         active: entry.active,
         retry_horizon_ms: entry.retry_horizon_ms,
         version,
+    }
+}
+
+impl From<ReadError> for OwnerError {
+    fn from(error: ReadError) -> OwnerError {
+        match error {
+            ReadError::Log(error) => OwnerError::Log(error),
+            ReadError::Unreadable { at, offset, source } => OwnerError::Unreadable { at, offset, source },
+        }
     }
 }

@@ -28,7 +28,8 @@ impl Drainage {
     }
 
     /// Begins a generation if one is due, and writes a slice if it is time for one.
-    pub(crate) fn go_on(&mut self, owner: &mut Owner, now: Instant) -> Result<(), OwnerError> {
+    /// Returns whether that was the last one, so that the checkpoint is written.
+    pub(crate) fn go_on(&mut self, owner: &mut Owner, now: Instant) -> Result<bool, OwnerError> {
         if !owner.partition().is_draining() && !owner.is_clean() && now - self.begun_at >= GENERATION {
             self.begun_at = now;
             owner.begin_drain()?;
@@ -42,8 +43,8 @@ impl Drainage {
         self.is_under_way = is_draining;
         if is_draining && now >= self.next_slice_at {
             self.next_slice_at = now + self.pause;
-            owner.drain_slice()?;
+            return Ok(!owner.drain_slice()?);
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -1,6 +1,8 @@
 //! Reads a topic record by record, in bounded batches.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tradewind_ports::{EventLog, ReadLimit, Record, TopicPartition};
 
@@ -21,6 +23,8 @@ pub(crate) struct Cursor<'a> {
     batch: VecDeque<Record>,
     /// Asked at each batch: whoever reads is alive, and may be told to stop.
     go_on: &'a GoOn<'a>,
+    /// Shows `next` to whoever looks on.
+    shown: Arc<AtomicU64>,
 }
 
 impl<'a> Cursor<'a> {
@@ -31,19 +35,20 @@ impl<'a> Cursor<'a> {
         end: u64,
         go_on: &'a GoOn<'a>,
     ) -> Cursor<'a> {
-        Cursor { log, at, next: from, end, batch: VecDeque::new(), go_on }
+        Cursor { log, at, next: from, end, batch: VecDeque::new(), go_on, shown: Arc::default() }
     }
 
     /// As a reader before it left off: what that one had read and not taken, then
-    /// everything behind it.
+    /// everything behind it. `shown` follows how far it has read.
     pub(crate) fn go_on(
         log: &'a dyn EventLog,
         at: TopicPartition,
         batch: VecDeque<Record>,
         next: u64,
         go_on: &'a GoOn<'a>,
+        shown: Arc<AtomicU64>,
     ) -> Cursor<'a> {
-        Cursor { log, at, next, end: u64::MAX, batch, go_on }
+        Cursor { log, at, next, end: u64::MAX, batch, go_on, shown }
     }
 
     pub(crate) fn at(&self) -> &TopicPartition {
@@ -59,6 +64,7 @@ impl<'a> Cursor<'a> {
                 break;
             }
             self.next = batch.next;
+            self.shown.store(batch.next, Ordering::Relaxed);
             self.batch.extend(batch.records);
         }
         Ok(self.batch.front().filter(|record| record.offset < self.end))

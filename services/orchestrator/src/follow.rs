@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tradewind_domain::{Lineage, Position, Timestamp};
 use tradewind_engine::{Drained, Partition};
@@ -40,6 +41,8 @@ pub(crate) struct Reading {
     pub(crate) closed_at: u64,
     pub(crate) unread: VecDeque<Record>,
     pub(crate) events_next: u64,
+    /// The same while it is being read on.
+    pub(crate) shown: Arc<AtomicU64>,
     pub(crate) decisions_next: u64,
 }
 
@@ -91,12 +94,25 @@ impl Follower {
     ///
     /// See [`OwnerError`].
     pub fn follow(self) -> Result<Follower, OwnerError> {
+        self.follow_while(&|_| Ok(()))
+    }
+
+    /// As [`Follower::follow`]; `go_on` is asked on the way, and told up to where
+    /// events were read.
+    pub(crate) fn follow_while(self, go_on: &dyn Fn(u64) -> Result<(), OwnerError>) -> Result<Follower, OwnerError> {
         let Follower { log, settings, lineage, reading } = self;
         let decisions_end = log.bounds(&decisions(&settings))?.end;
-        let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &|| Ok(()));
+        let shown = reading.shown.clone();
+        let go_on = || go_on(shown.load(Ordering::Relaxed));
+        let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &go_on);
         catching_up.read_decisions()?;
         let reading = catching_up.into_reading();
         Ok(Follower { log, settings, lineage, reading })
+    }
+
+    /// Up to where it has folded what is committed.
+    pub(crate) fn committed(&self) -> Position {
+        self.reading.committed
     }
 
     /// # Errors
@@ -127,6 +143,7 @@ impl Follower {
 impl Reading {
     pub(crate) fn new(partition: Partition) -> Reading {
         let committed = partition.position();
+        let events_next = if committed.step == 0 { committed.offset } else { committed.offset + 1 };
         Reading {
             committed,
             committed_at: partition.watermark(),
@@ -136,7 +153,8 @@ impl Reading {
             has_closed: false,
             closed_at: partition.decisions_offset(),
             unread: VecDeque::new(),
-            events_next: if committed.step == 0 { committed.offset } else { committed.offset + 1 },
+            events_next,
+            shown: Arc::new(AtomicU64::new(events_next)),
             decisions_next: partition.decisions_offset(),
             partition,
         }
@@ -144,7 +162,7 @@ impl Reading {
 
     /// The events that were read and not taken, and those behind them.
     pub(crate) fn events<'a>(&mut self, log: &'a dyn EventLog, at: TopicPartition, go_on: &'a GoOn<'a>) -> Cursor<'a> {
-        Cursor::go_on(log, at, std::mem::take(&mut self.unread), self.events_next, go_on)
+        Cursor::go_on(log, at, std::mem::take(&mut self.unread), self.events_next, go_on, self.shown.clone())
     }
 }
 

@@ -42,6 +42,15 @@ pub trait Stores: Send {
     ///
     /// See [`StoreError`].
     fn move_aside(&mut self, reason: &str) -> Result<(), StoreError>;
+
+    /// Removes what releases with an older fold left: this one has written its
+    /// checkpoint, so none of them will go on from there. What another process has
+    /// open stays. Returns the names of what is gone.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreError`]; it is tried again at the next checkpoint.
+    fn remove_older(&mut self) -> Result<Vec<String>, StoreError>;
 }
 
 /// One partition and everything its owner's thread needs.
@@ -158,7 +167,17 @@ impl Host {
         ended?;
         owner.checkpoint_alive(&|| self.pulse.beat())?;
         tracing::info!(partition, position = %owner.position(), "checkpoint written");
+        self.remove_older();
         Ok(())
+    }
+
+    fn remove_older(&mut self) {
+        let partition = self.settings.partition;
+        match self.stores.remove_older() {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => tracing::info!(partition, ?removed, "removed the state of older releases"),
+            Err(error) => tracing::warn!(partition, %error, "the state of older releases can't be removed"),
+        }
     }
 
     /// A partition that is recovered can be told to stop, and is alive meanwhile.
@@ -167,7 +186,7 @@ impl Host {
         if stop.load(Ordering::Relaxed) { Err(OwnerError::Stopped) } else { Ok(()) }
     }
 
-    fn work(&self, owner: &mut Owner, stop: &AtomicBool) -> Result<(), OwnerError> {
+    fn work(&mut self, owner: &mut Owner, stop: &AtomicBool) -> Result<(), OwnerError> {
         let mut drainage = Drainage::new(self.settings.budget.slice_leaves, Instant::now());
         let mut directory = Directory::default();
         let mut directory_at = Instant::now();
@@ -181,8 +200,10 @@ impl Host {
             }
             let now = self.clock.now();
             self.questions.answer(owner, now)?;
-            drainage.go_on(owner, Instant::now())?;
-            owner.make_room(&|| self.pulse.beat())?;
+            let has_checkpoint = drainage.go_on(owner, Instant::now())? | owner.make_room(&|| self.pulse.beat())?;
+            if has_checkpoint {
+                self.remove_older();
+            }
             if Instant::now() >= directory_at {
                 directory_at = Instant::now() + DIRECTORY_EVERY;
                 directory.follow(owner, now)?;

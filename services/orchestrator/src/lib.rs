@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod candidate;
 mod directory;
 mod drain;
 mod events;
@@ -24,6 +25,7 @@ mod recover;
 mod turn;
 
 pub use ask::{AskError, Desk, Questions, Standing, Timeline, desk};
+pub use candidate::{Candidate, catch_up};
 pub use follow::{Followed, Follower};
 pub use host::{Host, HostError, Stores};
 pub use metrics::{Counted, OrchestratorMetric};

@@ -373,16 +373,20 @@ impl Owner {
     }
 
     /// While memory is full, writes slices of the drain under way without pauses:
-    /// the fold waits for it.
-    pub(crate) fn make_room(&mut self, alive: &dyn Fn()) -> Result<(), OwnerError> {
+    /// the fold waits for it. True if that was the last of them, and the checkpoint
+    /// is written.
+    pub(crate) fn make_room(&mut self, alive: &dyn Fn()) -> Result<bool, OwnerError> {
         if !self.is_full() {
-            return Ok(());
+            return Ok(false);
         }
         let enough = self.settings.drain_leaves - self.settings.drain_leaves / 8;
-        while self.changed_leaves() >= enough && self.drain_slice()? {
+        while self.partition.is_draining() && self.changed_leaves() >= enough {
+            if !self.drain_slice()? {
+                return Ok(true);
+            }
             alive();
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Ends the drain under way, without pauses.

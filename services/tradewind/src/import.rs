@@ -11,8 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_domain::{
     Account, Body, DirectoryEntry, DirectoryValue, IngestAlive, Name, Tenant, TenantEntry, Timestamp, partition_of,
 };
-use tradewind_engine::Rules;
-use tradewind_orchestrator::{Counted, Desk, TurnLimits};
+use tradewind_orchestrator::Desk;
 use tradewind_ports::{Clock as _, EventLog, Topic};
 use tradewind_telemetry::{Health, Metrics, Shutdown};
 use tradewind_transfer::import::{Import, Pace, Progress};
@@ -25,7 +24,6 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::kafka::Cluster;
-use crate::memory::Shares;
 use crate::parts::directory::{Directory, Placed};
 use crate::parts::owners::Owning;
 use crate::parts::worker::Worker;
@@ -130,22 +128,10 @@ fn placed(log: &Arc<dyn EventLog>, partitions: u32, tenant: &Tenant) -> Result<P
 
 /// Folds one partition to its end, into its store.
 fn fold(configuration: &Configuration, ground: &Ground, partition: u32) -> Result<(), Failure> {
-    let rules = Arc::new(Rules::shipped());
-    let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
-    let stores = ground.installation.stores(partition, rules.fold_version, shares.store_bytes);
-    let metrics = Metrics::new();
-    let owning = Owning {
-        installation: configuration.installation.0.clone(),
-        log: ground.log.clone(),
-        rules,
-        shares,
-        limits: TurnLimits::default(),
-        health: Health::new(),
-        counted: Counted::new(&metrics),
-    };
+    let owning = Owning::new(configuration, ground, &Health::new(), &Metrics::new());
     let end = ground.log.bounds(&Topic::Events.partition(partition)).map_err(Failure::unavailable)?.end;
     let begun = Instant::now();
-    let (owner, desk) = owning.start(partition, Box::new(stores)).map_err(Failure::unavailable)?;
+    let (owner, desk) = owning.start(partition).map_err(Failure::unavailable)?;
     let from = wait_for(&owner, &desk, 0)?;
     wait_for(&owner, &desk, end)?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! log/                 the embedded log
-//! state/<partition>/   the store of a partition
+//! state/<partition>/   the stores of a partition, by fold version
+//! state/caught-up      the fold version whose stores were last caught up with the log
 //! vault                sealing keys, wrapped
 //! installation.key     what wraps them; keep it apart from copies of the rest
 //! secrets/             a file a secret
@@ -15,14 +16,15 @@ use std::thread;
 use std::time::Duration;
 
 use tradewind_log_embedded::{EmbeddedLog, OpenError, Options};
-use tradewind_ports::{Clock, EventLog, StateStore, StoreError};
-use tradewind_store::{Opened, Opening, Settings};
+use tradewind_ports::{Clock, EventLog};
+use tradewind_store::{Opening, Settings};
 use tradewind_telemetry::Part;
 use tradewind_vault::{FileVault, Followed, InstallationKey, KeyFileError, Rebuilt, TopicVault, VaultReader};
 use tradewind_wire::vault::KeyEntry;
 
 use crate::failure::Failure;
 use crate::secrets::SecretFiles;
+use crate::stores::PartitionStores;
 
 /// Leaves that a partition's store is laid out for before its memory is no longer
 /// bounded by its share.
@@ -149,9 +151,31 @@ impl Installation {
     }
 
     pub(crate) fn stores(&self, partition: u32, fold_version: u32, memory_bytes: u64) -> PartitionStores {
-        let dir = self.directory.join("state").join(partition.to_string());
+        let dir = self.state().join(partition.to_string());
         let settings = Settings { leaves: STORE_LEAVES, ..Settings::new(fold_version, memory_bytes) };
         PartitionStores(Opening { dir, settings })
+    }
+
+    /// Whether the stores of this fold are those that owned, or were about to, when
+    /// this directory was last used. Those of another one lag, if they are there.
+    pub(crate) fn has_caught_up(&self, fold_version: u32) -> bool {
+        let noted = fs::read_to_string(self.caught_up_path());
+        noted.is_ok_and(|noted| noted.trim().parse() == Ok(fold_version))
+    }
+
+    pub(crate) fn note_caught_up(&self, fold_version: u32) -> Result<(), Failure> {
+        let path = self.caught_up_path();
+        let refused = |error| Failure::unavailable(format!("write {}: {error}", path.display()));
+        fs::create_dir_all(self.state()).map_err(refused)?;
+        fs::write(&path, format!("{fold_version}\n")).map_err(refused)
+    }
+
+    fn caught_up_path(&self) -> PathBuf {
+        self.state().join("caught-up")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.join("state")
     }
 }
 
@@ -160,24 +184,5 @@ fn of_log(error: OpenError) -> Failure {
         OpenError::Held { .. } => Failure::unavailable(error),
         OpenError::Unfit { .. } => Failure::usage(error),
         OpenError::Log(error) => Failure::stopped(error),
-    }
-}
-
-/// The store of one partition, in the terms of its host.
-#[derive(Debug)]
-pub(crate) struct PartitionStores(Opening);
-
-impl tradewind_orchestrator::Stores for PartitionStores {
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
-        let Opened { store, rebuilt } = self.0.open()?;
-        let reason = rebuilt.map(|rebuilt| match rebuilt.moved_to {
-            Some(moved_to) => format!("{}; what was there is in {}", rebuilt.reason, moved_to.display()),
-            None => rebuilt.reason,
-        });
-        Ok((Box::new(store), reason))
-    }
-
-    fn move_aside(&mut self, reason: &str) -> Result<(), StoreError> {
-        self.0.move_aside(reason).map(drop)
     }
 }

@@ -1,12 +1,11 @@
 //! The first record of each partition: which history of the log this is.
 
 use tradewind_domain::{Body, Lineage, LineageKind, LineageOpened, Timestamp};
-use tradewind_ports::{EventLog, ReadLimit, Topic};
+use tradewind_ports::{EventLog, Topic};
+use tradewind_wire::reading::{ReadError, first_event};
 use tradewind_wire::record::{self, NewFact};
 
 use crate::failure::Failure;
-
-const ONE: ReadLimit = ReadLimit { records: 1, bytes: 1 << 20 };
 
 /// Opens every partition of an empty log as part of one history, and joins the
 /// history of one that is not empty.
@@ -49,14 +48,15 @@ fn open_partition(
 
 /// What a partition was opened with; `None` for an empty one.
 pub(crate) fn opened(log: &dyn EventLog, partition: u32) -> Result<Option<LineageOpened>, Failure> {
-    let at = Topic::Events.partition(partition);
-    let start = log.bounds(&at).map_err(Failure::unavailable)?.start;
-    let batch = log.read(&at, start, ONE).map_err(Failure::unavailable)?;
-    let Some(stored) = batch.records.first() else { return Ok(None) };
-    let envelope = record::envelope(stored).map_err(|error| Failure::stopped(format!("read {at}: {error}")))?;
+    let first = first_event(log, partition).map_err(|error| match error {
+        ReadError::Log(error) => Failure::unavailable(error),
+        ReadError::Unreadable { .. } => Failure::stopped(error),
+    })?;
+    let Some(envelope) = first else { return Ok(None) };
     if let Body::LineageOpened(opened) = envelope.fact.body {
         return Ok(Some(opened));
     }
+    let at = Topic::Events.partition(partition);
     Err(Failure::stopped(format!("read {at}: expected the record that opens the lineage")))
 }
 

@@ -17,6 +17,7 @@ mod moving;
 mod parts;
 mod roles;
 mod secrets;
+mod stores;
 mod why;
 
 use std::path::PathBuf;

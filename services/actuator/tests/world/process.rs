@@ -60,7 +60,7 @@ impl Clocks for FrozenClocks {
     fn now(&self) -> Moment {
         (self.freeze)();
         let now = self.world.now();
-        Moment { boot: boot(now, self.age), wall: START + now + self.skew }
+        Moment { boot: boot(now, self.age), wall: START + now + self.skew, speed: 1 }
     }
 }
 

@@ -7,8 +7,9 @@ use tradewind_actuator::{Secrets, Settings};
 use tradewind_domain::{
     Account, Arrival, Body, Change, Choice, Command, CommandBody, CommandClass, CommandId, ConnectionEntry,
     ConnectionName, Decision, DecisionId, DefinitionHash, Digest, DirectoryEntry, DirectoryValue, EntityKey,
-    EntityKind, Envelope, Fact, FactId, FactIdentity, InstanceId, Intake, KeyId, Lineage, LineageKind, LineageOpened,
-    MessageSend, Name, Outcome, Position, Source, SwitchSet, Tenant, TenantEntry, Timestamp, Transition, Vendor,
+    EntityKind, Envelope, Fact, FactId, FactIdentity, InstanceId, Intake, KeyId, Lifecycle, Lineage, LineageKind,
+    LineageOpened, MessageSend, Name, Outcome, Position, Source, SwitchSet, Tenant, TenantEntry, Timestamp, Transition,
+    Vendor,
 };
 use tradewind_ports::{EventLog, KeyVault, NewRecord, SealingKey, Topic, VaultError};
 use tradewind_simulation::{Faults, ProcessId};
@@ -181,7 +182,7 @@ pub fn command(vault: &Arc<MemoryVault>, number: u8, customer: u8, at: Timestamp
         body: CommandBody::MessageSend(MessageSend {
             channel: Name::fixed("email"),
             template: Name::fixed("cart"),
-            cart: target,
+            cart: Some(target),
             lines: Vec::new(),
             total: None,
             recovery_url: None,
@@ -201,6 +202,8 @@ pub fn issue_in(world: &World, command: &Command, lineage: Lineage) {
         definition: DefinitionHash([0; 32]),
         instance: command.instance,
         subject: command.target.clone(),
+        lifecycle: Lifecycle::On,
+        withholds: false,
         facts_read: Vec::new(),
         facts_read_more: 0,
         features: Vec::new(),

@@ -90,7 +90,8 @@ pub struct MessageSend {
     pub channel: Name,
     /// What the e-mail platform knows the message by.
     pub template: Name,
-    pub cart: EntityKey,
+    /// `None` if the message is not about a cart.
+    pub cart: Option<EntityKey>,
     pub lines: Vec<MessageLine>,
     pub total: Option<Money>,
     pub recovery_url: Option<Sealed>,

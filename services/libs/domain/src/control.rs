@@ -108,6 +108,20 @@ pub enum Lifecycle {
     On,
 }
 
+impl Lifecycle {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Lifecycle::Off => "off",
+            Lifecycle::Observe => "observe",
+            Lifecycle::Shadow => "shadow",
+            Lifecycle::Canary => "canary",
+            Lifecycle::Approve => "approve",
+            Lifecycle::On => "on",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionActivated {
     pub workflow: Name,

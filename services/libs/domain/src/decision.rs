@@ -1,6 +1,7 @@
 //! Decisions: what one step concluded, why, and the transitions it makes.
 
 use crate::command::{Capability, Command};
+use crate::control::Lifecycle;
 use crate::entity::EntityKey;
 use crate::fact::Fact;
 use crate::id::{CommandId, DecisionId, DefinitionHash, FactId, InstanceId, Lineage, WakeupId};
@@ -38,6 +39,10 @@ pub struct Choice {
     pub definition: DefinitionHash,
     pub instance: InstanceId,
     pub subject: EntityKey,
+    /// The workflow's, as an operator has set it for the tenant.
+    pub lifecycle: Lifecycle,
+    /// Whatever it would issue is withheld: in shadow, and for whom a canary is not on.
+    pub withholds: bool,
     pub facts_read: Vec<FactId>,
     /// Facts beyond the most that are listed.
     pub facts_read_more: u32,
@@ -117,6 +122,12 @@ pub enum Transition {
     },
     CommandIssued {
         command: Command,
+    },
+    /// What would have been issued, had the workflow been on for the subject.
+    /// Nobody is to carry it out, and nothing changes by it.
+    Withheld {
+        command: Command,
+        rule: Name,
     },
     Suppressed {
         capability: Capability,

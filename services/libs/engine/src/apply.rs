@@ -119,7 +119,7 @@ fn apply(state: &mut State, applying: &Applying<'_>, transition: &Transition) ->
             instance(state, tenant, choice.instance, |instance| instance.commands.push(command.id))
         }
         // What was not done, and why: the record says it, no leaf needs it.
-        Transition::Suppressed { .. } | Transition::Deferred { .. } => Ok(()),
+        Transition::Withheld { .. } | Transition::Suppressed { .. } | Transition::Deferred { .. } => Ok(()),
         Transition::HeldOut { entity: at_entity } => entity(state, tenant, at_entity, |leaf| {
             leaf.held_out.insert(choice.workflow.clone());
         }),

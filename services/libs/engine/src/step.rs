@@ -220,6 +220,7 @@ struct Asked<'a> {
     workflow: &'a dyn Workflow,
     instance: Arc<InstanceLeaf>,
     lifecycle: Lifecycle,
+    withholds: bool,
     missing: Vec<Name>,
 }
 
@@ -233,15 +234,15 @@ fn newcomer<'a>(
 ) -> Result<Option<Asked<'a>>, StoreError> {
     let tenant = &envelope.tenant;
     let name = workflow.name();
-    let lifecycle = lifecycle(state, tenant, &name, &subject)?;
+    let (lifecycle, withholds) = lifecycle(state, tenant, &name, &subject)?;
     let mut view = View::new(state, tenant);
     if lifecycle == Lifecycle::Off || view.is_running(&subject, &name)? {
         return Ok(None);
     }
     let id = InstanceId::derive(stepping.watermark, tenant, &name, &subject, envelope.id);
-    let choice = empty_choice(workflow, id, subject);
+    let choice = Choice { lifecycle, withholds, ..empty_choice(workflow, id, subject) };
     let instance = Arc::new(apply::instance_of(tenant, &choice, envelope.id));
-    Ok(Some(Asked { workflow, instance, lifecycle, missing: Vec::new() }))
+    Ok(Some(Asked { workflow, instance, lifecycle, withholds, missing: Vec::new() }))
 }
 
 fn instance_of_command<'a>(
@@ -265,30 +266,31 @@ fn running<'a>(
     let Some(workflow) = rules.workflows.iter().find(|workflow| workflow.name() == instance.workflow) else {
         return Ok(None);
     };
-    let lifecycle = lifecycle(state, tenant, &instance.workflow, &instance.subject)?;
-    Ok(Some(Asked { workflow: workflow.as_ref(), instance, lifecycle, missing: Vec::new() }))
+    let (lifecycle, withholds) = lifecycle(state, tenant, &instance.workflow, &instance.subject)?;
+    Ok(Some(Asked { workflow: workflow.as_ref(), instance, lifecycle, withholds, missing: Vec::new() }))
 }
 
-/// Of a workflow for one subject: a canary is on for its share of subjects, and
-/// in the shadow for the rest. What needs approval is in the shadow until
-/// approvals are there.
+/// Of a workflow for one subject, and whether it withholds commands for it: a
+/// canary is on for its share of subjects, and in the shadow for the rest. What
+/// needs approval is in the shadow until approvals are there.
 fn lifecycle(
     state: &mut State,
     tenant: &Tenant,
     workflow: &Name,
     subject: &EntityKey,
-) -> Result<Lifecycle, StoreError> {
+) -> Result<(Lifecycle, bool), StoreError> {
     let set_up = View::new(state, tenant).set_up()?;
-    let Some(entry) = set_up.definitions.get(workflow) else { return Ok(Lifecycle::Off) };
-    Ok(match entry.value.lifecycle {
+    let Some(entry) = set_up.definitions.get(workflow) else { return Ok((Lifecycle::Off, true)) };
+    let withholds = match entry.value.lifecycle {
+        Lifecycle::On => false,
         Lifecycle::Canary => {
             let digest = derive("canary", &[tenant.as_bytes(), workflow.as_bytes(), subject.as_bytes()]);
             let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
-            if draw < entry.value.canary_percent { Lifecycle::On } else { Lifecycle::Shadow }
+            draw >= entry.value.canary_percent
         }
-        Lifecycle::Approve => Lifecycle::Shadow,
-        lifecycle @ (Lifecycle::Off | Lifecycle::Observe | Lifecycle::Shadow | Lifecycle::On) => lifecycle,
-    })
+        Lifecycle::Off | Lifecycle::Observe | Lifecycle::Shadow | Lifecycle::Approve => true,
+    };
+    Ok((entry.value.lifecycle, withholds))
 }
 
 fn empty_choice(workflow: &dyn Workflow, instance: InstanceId, subject: EntityKey) -> Choice {
@@ -298,6 +300,8 @@ fn empty_choice(workflow: &dyn Workflow, instance: InstanceId, subject: EntityKe
         definition: workflow.definition(),
         instance,
         subject,
+        lifecycle: Lifecycle::Off,
+        withholds: true,
         facts_read: Vec::new(),
         facts_read_more: 0,
         features: Vec::new(),
@@ -328,6 +332,7 @@ fn ask(
         fact: decision.fact,
         watermark: stepping.watermark,
         lifecycle: asked.lifecycle,
+        withholds: asked.withholds,
         missing: &asked.missing,
     };
     let considered = catch_unwind(AssertUnwindSafe(|| {
@@ -362,6 +367,8 @@ fn choice(asked: &Asked<'_>, considered: Considered, (facts_read, facts_read_mor
     let mut missing = asked.missing.clone();
     missing.extend(considered.missing);
     Choice {
+        lifecycle: asked.lifecycle,
+        withholds: asked.withholds,
         facts_read,
         facts_read_more,
         features: considered.features,
@@ -448,6 +455,7 @@ fn decide_on_wakeup(
             | Transition::SlotReserved { .. }
             | Transition::SlotReleased { .. }
             | Transition::CommandIssued { .. }
+            | Transition::Withheld { .. }
             | Transition::Suppressed { .. }
             | Transition::Deferred { .. }
             | Transition::HeldOut { .. }

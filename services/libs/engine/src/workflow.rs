@@ -21,8 +21,10 @@ pub struct Situation<'a> {
     pub fact: FactId,
     /// The log's time: now, for every decision.
     pub watermark: Timestamp,
-    /// Of this workflow for this tenant.
+    /// Of this workflow for this tenant, as it is set.
     pub lifecycle: Lifecycle,
+    /// What would be issued is withheld, by this lifecycle's name as the rule.
+    pub withholds: bool,
     /// Sources with an open gap, where waiting for them has ended.
     pub missing: &'a [Name],
 }

@@ -46,9 +46,9 @@ pub struct CommandSeen {
     pub compensates: Option<CommandId>,
     pub channel: Name,
     pub template: Name,
-    /// The cart the message is about.
-    #[serde(serialize_with = "text::entity")]
-    pub subject: EntityKey,
+    /// The cart the message is about, if it is about one.
+    #[serde(serialize_with = "text::entity_if_any")]
+    pub subject: Option<EntityKey>,
     pub lines: Vec<LineSeen>,
     pub lines_more: usize,
     #[serde(serialize_with = "text::shown_if_any")]

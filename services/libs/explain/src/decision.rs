@@ -46,6 +46,8 @@ pub struct ChoiceSeen {
     pub instance: InstanceId,
     #[serde(serialize_with = "text::entity")]
     pub subject: EntityKey,
+    /// What the workflow was allowed to do.
+    pub lifecycle: &'static str,
     pub chosen: Option<Name>,
     pub reasons: Vec<String>,
     pub features: Vec<FeatureSeen>,
@@ -61,6 +63,8 @@ pub struct ChoiceSeen {
     pub facts_read: Vec<FactId>,
     pub facts_read_more: u32,
     pub commands: Vec<CommandSeen>,
+    /// What it would have asked for, had it been on.
+    pub withheld: Vec<WithheldSeen>,
     pub suppressed: Vec<SuppressedSeen>,
     pub deferred: Vec<DeferredSeen>,
     /// What was concluded: it counts as a fact.
@@ -84,6 +88,13 @@ pub struct AlternativeSeen {
     pub rule: Option<Name>,
     /// The rule in words.
     pub because: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WithheldSeen {
+    pub command: CommandSeen,
+    pub rule: Name,
+    pub because: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -160,6 +171,7 @@ impl ChoiceSeen {
             workflow: choice.workflow.clone(),
             instance: choice.instance,
             subject: choice.subject.clone(),
+            lifecycle: words::lifecycle(choice.lifecycle, choice.withholds),
             chosen: choice.chosen.clone(),
             reasons: choice.reasons.iter().map(|reason| words::rule(reason.as_str())).collect(),
             features: choice.features.iter().map(FeatureSeen::of).collect(),
@@ -183,6 +195,7 @@ impl ChoiceSeen {
             facts_read: choice.facts_read.clone(),
             facts_read_more: choice.facts_read_more,
             commands: Vec::new(),
+            withheld: Vec::new(),
             suppressed: Vec::new(),
             deferred: Vec::new(),
             derived: Vec::new(),
@@ -197,6 +210,11 @@ impl ChoiceSeen {
     fn take(&mut self, transition: &Transition, decision: &Decision) {
         match transition {
             Transition::CommandIssued { command } => self.commands.push(CommandSeen::of(command)),
+            Transition::Withheld { command, rule } => self.withheld.push(WithheldSeen {
+                command: CommandSeen::of(command),
+                rule: rule.clone(),
+                because: words::rule(rule.as_str()),
+            }),
             Transition::Suppressed { capability, rule } => self.suppressed.push(SuppressedSeen {
                 capability: words::capability(*capability),
                 rule: rule.clone(),
@@ -232,6 +250,9 @@ impl ChoiceSeen {
         }
         if !self.commands.is_empty() {
             return format!("{workflow}: {}", words::count(self.commands.len(), "command"));
+        }
+        if let Some(withheld) = self.withheld.first() {
+            return format!("{workflow}: would {}, but {}", withheld.command.headline, withheld.because);
         }
         if let Some(suppressed) = self.suppressed.first() {
             return format!("{workflow}: did not {}, since {}", suppressed.capability, suppressed.because);
@@ -272,6 +293,10 @@ fn change(transition: &Transition) -> String {
         Transition::SlotReserved { cap, .. } => format!("takes a place of the cap {cap}"),
         Transition::SlotReleased { cap, .. } => format!("gives back a place of the cap {cap}: nobody was reached"),
         Transition::CommandIssued { command } => format!("issues command {}", command.id),
+        Transition::Withheld { command, rule } => {
+            let (capability, rule) = (words::capability(command.body.capability()), words::rule(rule.as_str()));
+            format!("would {capability} and does not: {rule}")
+        }
         Transition::Suppressed { capability, rule } => {
             format!("does not {}: {}", words::capability(*capability), words::rule(rule.as_str()))
         }

@@ -44,7 +44,9 @@ fn print_command(to: &mut Formatter<'_>, command: &CommandSeen) -> fmt::Result {
         row(to, "not before", rfc3339(command.not_before))?;
     }
     row(to, "never after", rfc3339(command.deadline))?;
-    row(to, "about", &command.subject)?;
+    if let Some(subject) = &command.subject {
+        row(to, "about", subject)?;
+    }
     for line in &command.lines {
         let price = line.unit_price.map(|price| format!(" at {price}")).unwrap_or_default();
         row(to, "", format_args!("{} × {} ({}){price}", line.quantity, line.title, line.sku))?;
@@ -89,11 +91,15 @@ fn print_why(to: &mut Formatter<'_>, chain: &Chain) -> fmt::Result {
 
 fn print_choice(to: &mut Formatter<'_>, choice: &ChoiceSeen) -> fmt::Result {
     row(to, "workflow", format_args!("{} for {}", choice.workflow, choice.subject))?;
+    row(to, "lifecycle", choice.lifecycle)?;
     if let Some(chosen) = &choice.chosen {
         let how = if choice.explored { ", to find out more" } else { "" };
         row(to, "chosen", format_args!("{chosen}{how}"))?;
     }
     row_if_any(to, "reasons", &choice.reasons)?;
+    for withheld in &choice.withheld {
+        row(to, "withheld", format_args!("{}: {}", withheld.command.headline, withheld.because))?;
+    }
     for suppressed in &choice.suppressed {
         row(to, "not done", format_args!("{}: {}", suppressed.capability, suppressed.because))?;
     }

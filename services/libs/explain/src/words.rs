@@ -1,7 +1,7 @@
 //! Our words in those of a merchant's operator. A word that is not known here is
 //! one of a workflow's own: it is shown as it stands.
 
-use tradewind_domain::{Arrival, Capability, Change, CommandClass, OutcomeState, Resolution, Source};
+use tradewind_domain::{Arrival, Capability, Change, CommandClass, Lifecycle, OutcomeState, Resolution, Source};
 
 /// Why something was not done, or not yet.
 pub(crate) fn rule(rule: &str) -> String {
@@ -11,7 +11,10 @@ pub(crate) fn rule(rule: &str) -> String {
         "cap" => "the customer has had as many messages as one may get",
         "stopped" => "an operator has stopped such commands",
         "holdout" => "the customer is in the holdout, which is left alone for comparison",
+        "off" => "the workflow is switched off",
         "shadow" => "the workflow only watches: it is not switched on",
+        "canary" => "the workflow is on for a share of customers, and this one is not among them",
+        "approve" => "approval can't be asked for yet",
         "observe" | "observed" => "the workflow only observes what it meets",
         "expired" => "too much time has gone by",
         "no_binding" => "no connection is bound to do it",
@@ -56,6 +59,19 @@ pub(crate) fn figure(name: &str, value: f64) -> String {
 pub(crate) const fn capability(capability: Capability) -> &'static str {
     match capability {
         Capability::MessageSend => "send a message",
+    }
+}
+
+/// What a workflow was allowed to do; `withholds` tells who a canary is not on for.
+pub(crate) const fn lifecycle(lifecycle: Lifecycle, withholds: bool) -> &'static str {
+    match (lifecycle, withholds) {
+        (Lifecycle::Off, _) => "off",
+        (Lifecycle::Observe, _) => "observing",
+        (Lifecycle::Shadow, _) => "in shadow: it decides and sends nothing",
+        (Lifecycle::Canary, true) => "on for a share of customers, and in shadow for this one",
+        (Lifecycle::Canary, false) => "on for a share of customers, this one among them",
+        (Lifecycle::Approve, _) => "waiting for approval of each command",
+        (Lifecycle::On, _) => "on",
     }
 }
 

@@ -219,7 +219,7 @@ fn an_order_that_arrives_while_its_wakeup_waits_sends_nothing() {
     for read in reading.commands.values() {
         let command = &read.value;
         let tradewind_domain::CommandBody::MessageSend(message) = &command.body;
-        let token = message.cart.to_string();
+        let token = message.cart.as_ref().expect("a reminder is about a cart").to_string();
         let token = token.rsplit('/').next().expect("a cart's token");
         if let Some(arrives_at) = ordered_at.get(token) {
             // Sent before its order came: only the four hours' cap lets that through,

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tradewind_domain::{
-    Account, Body, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, FactId, Intake, Name, Scope,
-    SwitchSet, TenantEntry, Timestamp,
+    Account, Body, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, FactId, Intake, Name, Position,
+    Scope, SwitchSet, TenantEntry, Timestamp,
 };
 use tradewind_engine::{Budget, Rules};
 use tradewind_orchestrator::{
@@ -41,6 +41,8 @@ struct Shelf {
     is_damaged: bool,
     moved_aside: Arc<Mutex<Vec<String>>>,
     opened: Arc<AtomicU32>,
+    /// The checkpoint each time what is older was to be removed.
+    older: Arc<Mutex<Vec<Option<Position>>>>,
 }
 
 impl Stores for Shelf {
@@ -56,6 +58,12 @@ impl Stores for Shelf {
         self.is_damaged = false;
         self.moved_aside.lock().unwrap().push(reason.into());
         Ok(())
+    }
+
+    fn remove_older(&mut self) -> Result<Vec<String>, StoreError> {
+        let checkpoint = self.store.open(ProcessId(1), &Faults::none()).checkpoint()?;
+        self.older.lock().unwrap().push(checkpoint.map(|checkpoint| checkpoint.position));
+        Ok(Vec::new())
     }
 }
 
@@ -111,6 +119,7 @@ struct Hosted {
     is_shut: Arc<AtomicBool>,
     moved_aside: Arc<Mutex<Vec<String>>>,
     opened: Arc<AtomicU32>,
+    older: Arc<Mutex<Vec<Option<Position>>>>,
     desk: Desk,
     pulse: Pulse,
     health: Health,
@@ -142,9 +151,14 @@ fn host_by(
 ) -> Hosted {
     let stop = Arc::new(AtomicBool::new(false));
     let (store, is_shut) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
-    let (moved_aside, opened) = (Arc::default(), Arc::default());
-    let shelf =
-        Shelf { store: store.clone(), is_damaged, moved_aside: Arc::clone(&moved_aside), opened: Arc::clone(&opened) };
+    let (moved_aside, opened, older) = (Arc::default(), Arc::default(), Arc::default());
+    let shelf = Shelf {
+        store: store.clone(),
+        is_damaged,
+        moved_aside: Arc::clone(&moved_aside),
+        opened: Arc::clone(&opened),
+        older: Arc::clone(&older),
+    };
     let (desk, questions) = desk();
     let (pulse, health) = (Pulse::new(), Health::new());
     let host = Host {
@@ -173,7 +187,7 @@ fn host_by(
         let stop = stop.clone();
         move || host.run(&stop)
     });
-    Hosted { broker: broker.clone(), store, is_shut, moved_aside, opened, desk, pulse, health, stop, thread }
+    Hosted { broker: broker.clone(), store, is_shut, moved_aside, opened, older, desk, pulse, health, stop, thread }
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -212,10 +226,12 @@ fn what_was_folded_is_in_the_store_when_it_has_stopped() {
     let hosted = host(&merchants_log(), 1, false);
     let standing = hosted.wait_until_caught_up();
     assert!(hosted.health.is_ready());
-    let store = hosted.store.clone();
+    let (store, older) = (hosted.store.clone(), hosted.older.clone());
     hosted.stop().unwrap();
     let checkpoint = store.open(ProcessId(2), &Faults::none()).checkpoint().unwrap().expect("a checkpoint");
     assert!(checkpoint.position >= standing.as_of);
+    // Only then is what older releases left of no more use.
+    assert_eq!(*older.lock().unwrap(), [Some(checkpoint.position)]);
     assert!(!store.leaves().is_empty());
 }
 

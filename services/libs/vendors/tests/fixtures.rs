@@ -198,7 +198,8 @@ fn money(value: &Value) -> Option<Money> {
 fn command(given: &Value, vendor: &Vendor) -> Command {
     let shopify = Vendor::new("shopify").unwrap();
     let account = Account::new("demo.myshopify.com").unwrap();
-    let cart = EntityKey::at_vendor(EntityKind::Cart, &shopify, &account, text(&given["cart"]));
+    let cart = given["cart"].as_str().map(|cart| EntityKey::at_vendor(EntityKind::Cart, &shopify, &account, cart));
+    let customer = || EntityKey::at_vendor(EntityKind::Customer, &shopify, &account, "7");
     let issued_at = Timestamp::from_millis(given["issued_at_ms"].as_i64().unwrap());
     let lines = given["lines"].as_array().unwrap().iter().map(|line| MessageLine {
         sku: text(&line["sku"]).into(),
@@ -212,7 +213,7 @@ fn command(given: &Value, vendor: &Vendor) -> Command {
         connection: ConnectionName::new("messages").unwrap(),
         vendor: vendor.clone(),
         account: Account::new("demo").unwrap(),
-        target: cart.clone(),
+        target: cart.clone().unwrap_or_else(customer),
         change: Change::Relative,
         class: CommandClass::Promotional,
         issued_at,

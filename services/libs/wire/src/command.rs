@@ -199,7 +199,7 @@ impl Wire for MessageSend {
             template: self.template.to_proto(),
             lines: to_list(&self.lines),
             total: to_option(self.total.as_ref()),
-            cart: Some(self.cart.to_proto()),
+            cart: to_option(self.cart.as_ref()),
             recovery_url: to_option(self.recovery_url.as_ref()),
             first_name: to_option(self.first_name.as_ref()),
         }
@@ -209,7 +209,7 @@ impl Wire for MessageSend {
         Ok(MessageSend {
             channel: field(proto.channel, "channel")?,
             template: field(proto.template, "template")?,
-            cart: required(proto.cart, "cart")?,
+            cart: optional(proto.cart, "cart")?,
             lines: list(proto.lines, "lines")?,
             total: optional(proto.total, "total")?,
             recovery_url: optional(proto.recovery_url, "recovery_url")?,

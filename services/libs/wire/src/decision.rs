@@ -196,6 +196,8 @@ fn choice_to_proto(choice: &Choice, issue: &mut impl FnMut(&Command) -> Vec<u8>)
         definition: choice.definition.to_proto(),
         instance: choice.instance.to_proto(),
         subject: Some(choice.subject.to_proto()),
+        lifecycle: choice.lifecycle.to_proto(),
+        withholds: choice.withholds,
         facts_read: choice.facts_read.iter().flat_map(|fact| *fact.as_bytes()).collect(),
         facts_read_more: choice.facts_read_more,
         features: to_list(&choice.features),
@@ -218,6 +220,8 @@ fn choice_from_proto(proto: proto::Choice) -> Result<Choice, Mismatch> {
         definition: field(proto.definition, "definition")?,
         instance: field(proto.instance, "instance")?,
         subject: required(proto.subject, "subject")?,
+        lifecycle: field(proto.lifecycle, "lifecycle")?,
+        withholds: proto.withholds,
         facts_read: facts_read(&proto.facts_read)?,
         facts_read_more: proto.facts_read_more,
         features: list(proto.features, "features")?,
@@ -285,6 +289,9 @@ fn transition_to_proto(transition: &Transition, issue: &mut impl FnMut(&Command)
             command: command.to_proto(),
         }),
         Transition::CommandIssued { command } => Proto::CommandIssued(proto::CommandIssued { command: issue(command) }),
+        Transition::Withheld { command, rule } => {
+            Proto::Withheld(proto::Withheld { command: command::encode(command), rule: rule.to_proto() })
+        }
         Transition::Suppressed { capability, rule } => {
             Proto::Suppressed(proto::Suppressed { capability: capability.to_proto(), rule: rule.to_proto() })
         }
@@ -318,6 +325,7 @@ fn transition_from_proto(proto: proto::Transition) -> Result<Transition, Mismatc
         Proto::SlotReserved(reserved) => (slot_reserved(reserved), "slot_reserved"),
         Proto::SlotReleased(released) => (slot_released(released), "slot_released"),
         Proto::CommandIssued(issued) => (command_issued(&issued), "command_issued"),
+        Proto::Withheld(withheld) => (self::withheld(withheld), "withheld"),
         Proto::Suppressed(suppressed) => (self::suppressed(suppressed), "suppressed"),
         Proto::Deferred(deferred) => (self::deferred(deferred), "deferred"),
         Proto::HeldOut(held_out) => (self::held_out(held_out), "held_out"),
@@ -374,6 +382,10 @@ fn slot_released(proto: proto::SlotReleased) -> Result<Transition, Mismatch> {
 
 fn command_issued(proto: &proto::CommandIssued) -> Result<Transition, Mismatch> {
     Ok(Transition::CommandIssued { command: embedded(&proto.command, "command")? })
+}
+
+fn withheld(proto: proto::Withheld) -> Result<Transition, Mismatch> {
+    Ok(Transition::Withheld { command: embedded(&proto.command, "command")?, rule: field(proto.rule, "rule")? })
 }
 
 fn suppressed(proto: proto::Suppressed) -> Result<Transition, Mismatch> {

@@ -14,7 +14,7 @@ pub enum DecodeError {
     /// The value is not an encoded message at all.
     Malformed { message: &'static str, reason: String },
     /// A field does not hold what it must.
-    Field { message: &'static str, path: String, expected: &'static str, got: String },
+    Field { message: &'static str, path: Box<str>, expected: &'static str, got: Box<str> },
 }
 
 impl fmt::Display for DecodeError {
@@ -64,7 +64,7 @@ impl Mismatch {
     }
 
     pub(crate) fn of(self, message: &'static str) -> DecodeError {
-        DecodeError::Field { message, path: self.path, expected: self.expected, got: self.got }
+        DecodeError::Field { message, path: self.path.into(), expected: self.expected, got: self.got.into() }
     }
 }
 

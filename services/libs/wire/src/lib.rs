@@ -26,6 +26,7 @@ pub mod envelope;
 pub mod fact;
 pub mod ledger;
 pub mod moved;
+pub mod reading;
 pub mod record;
 pub mod seal;
 pub mod vault;

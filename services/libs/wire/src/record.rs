@@ -175,7 +175,7 @@ pub(crate) fn tenant(key: &[u8]) -> Result<Tenant, DecodeError> {
         message: "record",
         path: "key".into(),
         expected: "a tenant: at most 190 of a-z, 0-9, dash, underscore and dot, not a dash alone, or nothing for the system",
-        got: quoted(&String::from_utf8_lossy(key)),
+        got: quoted(&String::from_utf8_lossy(key)).into(),
     })
 }
 

@@ -10,8 +10,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 use tradewind_connector::Telemetry;
-use tradewind_engine::Rules;
-use tradewind_orchestrator::{Counted, Desk, TurnLimits};
+use tradewind_orchestrator::Desk;
 use tradewind_ports::Clock as _;
 use tradewind_sandbox::Sandbox;
 use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
@@ -58,7 +57,9 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
     let shares = Shares::of(configuration.memory_mib.0, ground.partitions);
     doors.announce(configuration, shares);
     let served = tokio::spawn(operations::serve(doors.operations, health.clone(), metrics.clone()));
-    let (owners, desks) = start_owners(configuration, &ground, shares, &health, &metrics)?;
+    let owning = Owning::new(configuration, &ground, &health, &metrics);
+    let started = (0..ground.partitions).map(|partition| owning.start(partition).map_err(Failure::unavailable));
+    let (owners, desks): (Vec<Worker>, Vec<Desk>) = started.collect::<Result<_, _>>()?;
 
     // A log that is long is folded first, and that can be broken off.
     let speed = configuration.sandbox.speed.0;
@@ -186,31 +187,6 @@ async fn stop(workers: Vec<Worker>) -> Result<(), Failure> {
     workers.iter().for_each(Worker::stop);
     let joined = tokio::task::spawn_blocking(move || workers.into_iter().try_for_each(Worker::join));
     joined.await.map_err(Failure::stopped)?.map_err(Failure::stopped)
-}
-
-fn start_owners(
-    configuration: &Configuration,
-    ground: &Ground,
-    shares: Shares,
-    health: &Health,
-    metrics: &Metrics,
-) -> Result<(Vec<Worker>, Vec<Desk>), Failure> {
-    let rules = Arc::new(Rules::shipped());
-    let fold_version = rules.fold_version;
-    let owning = Owning {
-        installation: configuration.installation.0.clone(),
-        log: ground.log.clone(),
-        rules,
-        shares,
-        limits: TurnLimits::default(),
-        health: health.clone(),
-        counted: Counted::new(metrics),
-    };
-    let start = |partition| {
-        let stores = ground.installation.stores(partition, fold_version, shares.store_bytes);
-        owning.start(partition, Box::new(stores)).map_err(Failure::unavailable)
-    };
-    (0..ground.partitions).map(start).collect()
 }
 
 fn start_actuators(

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tradewind_domain::{ConnectionName, DirectoryValue, Name, Tenant};
-use tradewind_ports::{EventLog, ReadLimit, Topic};
-use tradewind_wire::directory;
-
-const BATCH: ReadLimit = ReadLimit { records: 1_000, bytes: 4 << 20 };
+use tradewind_ports::EventLog;
+use tradewind_wire::reading::DirectoryReader;
 
 /// Read on whenever it is asked. Clones share what was read. Every call blocks.
 #[derive(Clone)]
@@ -25,7 +23,7 @@ pub(crate) struct Placed {
 
 #[derive(Debug, Default)]
 struct Entries {
-    next: u64,
+    reader: DirectoryReader,
     secrets: BTreeMap<(Tenant, ConnectionName), Vec<Name>>,
     placed: BTreeMap<Tenant, Placed>,
 }
@@ -54,31 +52,23 @@ impl Directory {
 
 impl Entries {
     fn follow(&mut self, log: &dyn EventLog) -> Result<(), String> {
-        let at = Topic::Directory.partition(0);
-        loop {
-            let batch = log.read(&at, self.next, BATCH).map_err(|error| error.to_string())?;
-            if batch.records.is_empty() && batch.next == self.next {
-                return Ok(());
+        let Entries { reader, secrets, placed } = self;
+        let followed = reader.follow(log, |_, entry| match entry.map(|entry| entry.value) {
+            Some(DirectoryValue::Connection(entry)) => {
+                secrets.insert((entry.tenant, entry.connection), entry.secrets);
             }
-            self.next = batch.next;
-            for stored in &batch.records {
-                match directory::decode(stored).map_err(|error| error.to_string())?.map(|entry| entry.value) {
-                    Some(DirectoryValue::Connection(entry)) => {
-                        self.secrets.insert((entry.tenant, entry.connection), entry.secrets);
-                    }
-                    Some(DirectoryValue::Tenant(entry)) => {
-                        let placed = Placed { partition: entry.partition, epoch: entry.placement };
-                        self.placed.insert(entry.tenant, placed);
-                    }
-                    Some(
-                        DirectoryValue::Definition(_)
-                        | DirectoryValue::Switch { .. }
-                        | DirectoryValue::Format(_)
-                        | DirectoryValue::Owner(_),
-                    )
-                    | None => {}
-                }
+            Some(DirectoryValue::Tenant(entry)) => {
+                let at = Placed { partition: entry.partition, epoch: entry.placement };
+                placed.insert(entry.tenant, at);
             }
-        }
+            Some(
+                DirectoryValue::Definition(_)
+                | DirectoryValue::Switch { .. }
+                | DirectoryValue::Format(_)
+                | DirectoryValue::Owner(_),
+            )
+            | None => {}
+        });
+        followed.map(drop).map_err(|error| error.to_string())
     }
 }

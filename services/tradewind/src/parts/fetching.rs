@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tradewind_actuator::rendered;
 use tradewind_connector::{Fetch, FetchAnswer, FetchCall};
 use tradewind_domain::Vendor;
-use tradewind_egress::{Answer, Client, Connection, Method, Request};
+use tradewind_egress::{Answer, Client, Connection, Request};
 use tradewind_vendors::find;
 
 use crate::parts::directory::Directory;
@@ -54,20 +55,6 @@ impl Fetching {
         let authorization = authorization.ok_or_else(|| format!("expected a secret to ask {vendor} with"))?;
         let origin = self.origins.get(&vendor).cloned().or_else(|| (access.origin)(&account));
         let origin = origin.ok_or_else(|| format!("expected an account of {vendor}, got {account}"))?;
-        let mut headers: Vec<(String, String)> =
-            request.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        headers.push(("authorization".to_owned(), authorization));
-        Ok(Request {
-            method: match request.method {
-                tradewind_vendors::Method::Get => Method::Get,
-                tradewind_vendors::Method::Post => Method::Post,
-            },
-            origin,
-            path: request.path,
-            headers,
-            body: request.body,
-            deadline: WITHIN,
-            connection: Connection::Kept,
-        })
+        Ok(rendered(request, origin, authorization, Connection::Kept, WITHIN))
     }
 }

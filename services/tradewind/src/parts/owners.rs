@@ -4,47 +4,57 @@ use std::sync::Arc;
 
 use tradewind_domain::Name;
 use tradewind_engine::Rules;
-use tradewind_orchestrator::{Counted, Desk, Host, HostError, Pulse, Settings, Stores, TurnLimits, desk};
-use tradewind_ports::EventLog;
-use tradewind_telemetry::Health;
+use tradewind_orchestrator::{Candidate, Counted, Desk, Host, HostError, Pulse, Settings, Stores, TurnLimits, desk};
+use tradewind_telemetry::{Health, Metrics, Part};
 
 use crate::BUILD;
 use crate::clock::WallClock;
+use crate::configuration::Configuration;
+use crate::ground::Ground;
 use crate::memory::Shares;
 use crate::parts::worker::{Ended, Worker};
 
 /// What all owners of a process have in common.
 #[derive(Clone)]
 pub(crate) struct Owning {
-    pub(crate) installation: String,
-    pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) rules: Arc<Rules>,
-    pub(crate) shares: Shares,
-    pub(crate) limits: TurnLimits,
-    pub(crate) health: Health,
-    pub(crate) counted: Counted,
+    /// What the installation's writers are named after.
+    name: String,
+    ground: Ground,
+    rules: Arc<Rules>,
+    shares: Shares,
+    limits: TurnLimits,
+    health: Health,
+    counted: Counted,
 }
 
 impl Owning {
-    pub(crate) fn start(&self, partition: u32, stores: Box<dyn Stores>) -> std::io::Result<(Worker, Desk)> {
+    pub(crate) fn new(configuration: &Configuration, ground: &Ground, health: &Health, metrics: &Metrics) -> Owning {
+        Owning {
+            name: configuration.installation.0.clone(),
+            ground: ground.clone(),
+            rules: Arc::new(Rules::shipped()),
+            shares: Shares::of(configuration.memory_mib.0, ground.partitions),
+            limits: TurnLimits::default(),
+            health: health.clone(),
+            counted: Counted::new(metrics),
+        }
+    }
+
+    pub(crate) fn within(self, limits: TurnLimits) -> Owning {
+        Owning { limits, ..self }
+    }
+
+    pub(crate) fn start(&self, partition: u32) -> std::io::Result<(Worker, Desk)> {
         let (desk, questions) = desk();
         let pulse = Pulse::new();
         let host = Host {
-            settings: Settings {
-                installation: self.installation.clone(),
-                partition,
-                build: Name::fixed(BUILD),
-                rules: self.rules.clone(),
-                limits: self.limits,
-                budget: self.shares.budget(),
-                drain_leaves: self.shares.dirty_leaves,
-            },
-            log: self.log.clone(),
-            stores,
+            settings: self.settings(partition),
+            log: self.ground.log.clone(),
+            stores: self.stores(partition),
             clock: Arc::new(WallClock),
             questions,
             pulse: pulse.clone(),
-            part: self.health.part(format!("partition {partition}")),
+            part: self.part(partition),
             counted: self.counted.clone(),
         };
         let worker = Worker::start(format!("owner-{partition}"), Some(pulse), move |stop| {
@@ -54,5 +64,39 @@ impl Owning {
             })
         })?;
         Ok((worker, desk))
+    }
+    /// The partition's state, as it is caught up before it is owned.
+    pub(crate) fn candidate(&self, partition: u32) -> Candidate {
+        Candidate {
+            settings: self.settings(partition),
+            log: self.ground.log.clone(),
+            stores: self.stores(partition),
+            part: self.part(partition),
+        }
+    }
+
+    pub(crate) fn fold_version(&self) -> u32 {
+        self.rules.fold_version
+    }
+
+    fn stores(&self, partition: u32) -> Box<dyn Stores> {
+        Box::new(self.ground.installation.stores(partition, self.fold_version(), self.shares.store_bytes))
+    }
+
+    fn settings(&self, partition: u32) -> Settings {
+        Settings {
+            installation: self.name.clone(),
+            partition,
+            build: Name::fixed(BUILD),
+            rules: self.rules.clone(),
+            limits: self.limits,
+            budget: self.shares.budget(),
+            drain_leaves: self.shares.dirty_leaves,
+        }
+    }
+
+    /// What a probe calls a partition.
+    fn part(&self, partition: u32) -> Part {
+        self.health.part(format!("partition {partition}"))
     }
 }

@@ -17,7 +17,8 @@ use crate::parts::client;
 use crate::parts::owning::own;
 
 pub(crate) fn actuator(configuration: &Configuration) -> Result<(), Failure> {
-    run("actuator", configuration, async |role| {
+    let groups: Vec<String> = served().map(group).collect();
+    run("actuator", &groups, configuration, async |role| {
         let acting = Acting {
             log: role.ground.log.clone(),
             vault: role.ground.vault.clone(),
@@ -28,7 +29,7 @@ pub(crate) fn actuator(configuration: &Configuration) -> Result<(), Failure> {
             health: role.health.clone(),
         };
         let mut vendors = JoinSet::new();
-        for integration in ROSTER.iter().filter(|integration| integration.outbound.is_some()) {
+        for integration in served() {
             let (role, acting) = (role.clone(), acting.clone());
             vendors.spawn_blocking(move || {
                 let ended = serve(&role, &acting, integration);
@@ -41,9 +42,18 @@ pub(crate) fn actuator(configuration: &Configuration) -> Result<(), Failure> {
     })
 }
 
+/// The vendors that can be told things.
+fn served() -> impl Iterator<Item = &'static Integration> {
+    ROSTER.iter().filter(|integration| integration.outbound.is_some())
+}
+
+fn group(integration: &Integration) -> String {
+    format!("actuator-{}", integration.vendor)
+}
+
 fn serve(role: &Role, acting: &Acting, integration: &Integration) -> Result<(), Failure> {
     let Role { configuration, cluster, ground, health, shutdown, .. } = role;
-    let group = format!("actuator-{}", integration.vendor);
+    let group = group(integration);
     let membership = Membership::join(&cluster.settings, &group, &cluster.member).map_err(Failure::unavailable)?;
     // In production every vendor has an address of its own.
     let is_played = ground.opened.kind == LineageKind::Dev && configuration.sandbox.mail_port > 0;

@@ -17,7 +17,7 @@ use crate::parts::{address, listen};
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
 pub(crate) fn connector(configuration: &Configuration) -> Result<(), Failure> {
-    run("connector", configuration, async |role| {
+    run("connector", &["connector".into()], configuration, async |role| {
         let Role { configuration, ground, health, metrics, shutdown, .. } = role;
         let listener = listen("ingress", configuration.ingress.address).await?;
         announce(&format!("  webhooks    http://{}", address(&listener)?));

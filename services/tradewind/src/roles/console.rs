@@ -13,7 +13,7 @@ use crate::parts::console::{ACCESS_KEY, Console, access_key};
 use crate::parts::{address, listen};
 
 pub(crate) fn console(configuration: &Configuration) -> Result<(), Failure> {
-    run("console", configuration, async |role| {
+    run("console", &["console".into()], configuration, async |role| {
         let Role { configuration, ground, health, metrics, shutdown, .. } = role;
         let listener = listen("console", configuration.console.address).await?;
         let key = ground.secrets.drawn(ACCESS_KEY, |text| text).map_err(Failure::usage)?;

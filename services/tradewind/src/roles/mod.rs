@@ -37,9 +37,11 @@ pub(crate) struct Role {
 }
 
 /// Runs a role until it is told to stop: probes are answered from before the
-/// cluster is asked for until the end.
+/// cluster is asked for until the end. It has started when all of `parts`, which
+/// it names itself, were ready.
 fn run<F: Future<Output = Result<(), Failure>>>(
     name: &str,
+    parts: &[String],
     configuration: &Configuration,
     serve: impl FnOnce(Role) -> F,
 ) -> Result<(), Failure> {
@@ -51,6 +53,7 @@ fn run<F: Future<Output = Result<(), Failure>>>(
         announce(&format!("tradewind {name}\n  operations  http://{}/readyz and /metrics", address(&listener)?));
         let served = tokio::spawn(operations::serve(listener, health.clone(), metrics.clone()));
         let part = health.part("cluster");
+        parts.iter().for_each(|part| drop(health.part(part.clone())));
         part.waits_for("the Kafka cluster");
         let (asked, heard) = (configuration.clone(), health.clone());
         let prepared = tokio::task::spawn_blocking(move || {

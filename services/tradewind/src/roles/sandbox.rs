@@ -11,7 +11,7 @@ use crate::demo::{Played, play};
 use crate::failure::Failure;
 
 pub(crate) fn sandbox(configuration: &Configuration) -> Result<(), Failure> {
-    run("sandbox", configuration, async |role| {
+    run("sandbox", &[], configuration, async |role| {
         let Role { configuration, ground, shutdown, .. } = role;
         ground.must_be_for_development()?;
         let agreed = Agreed::with(&ground.secrets)?;

@@ -1,5 +1,8 @@
 //! The real store's orders, imported.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use tempfile::tempdir;
 use tradewind_log_embedded::EmbeddedLog;
 use tradewind_ports::{EventLog, Topic};
@@ -57,5 +60,34 @@ fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing
     });
     assert_eq!(orchestrator.terminate(), Some(0));
     assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
-    assert_eq!(orders::projected(&installation.home.join("state"), PARTITIONS, &text), orders::counted(&text));
+    let state = installation.home.join("state");
+    let counted = orders::counted(&text);
+    assert_eq!(orders::projected(&state, PARTITIONS, &text), counted);
+
+    as_of_an_older_release(&state);
+    let orchestrator = Running::start(installation.command("orchestrator"), "operations");
+    let seen = orchestrator.wait_for("operations", "/startupz", |said| {
+        said.contains("partition 0: catching up: at offset").then(|| said.to_owned())
+    });
+    assert!(seen.contains("membership: catching up with the log before it joins"), "{seen}");
+    assert!(state.join("0").join("fold-0").is_dir(), "it may go on from there until the next one has a checkpoint");
+    orchestrator.wait_for("operations", "/startupz", |said| (said.matches(": ready").count() == 5).then_some(()));
+    assert_eq!(orchestrator.terminate(), Some(0));
+    assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
+    assert_eq!(orders::projected(&state, PARTITIONS, &text), counted);
+    for partition in 0..PARTITIONS {
+        let left = std::fs::read_dir(state.join(partition.to_string())).unwrap();
+        let left: BTreeSet<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(left, BTreeSet::from(["fold-1".to_owned(), "fold-1.lock".to_owned()]));
+    }
+}
+
+/// What lies there was folded by a release whose fold is another one.
+fn as_of_an_older_release(state: &Path) {
+    for partition in 0..PARTITIONS {
+        let at = |name: &str| state.join(partition.to_string()).join(name);
+        std::fs::rename(at("fold-1"), at("fold-0")).unwrap();
+        std::fs::rename(at("fold-1.lock"), at("fold-0.lock")).unwrap();
+    }
+    std::fs::write(state.join("caught-up"), "0\n").unwrap();
 }

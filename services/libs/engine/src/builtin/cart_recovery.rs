@@ -263,8 +263,11 @@ fn look_again(
     if situation.watermark > expires_at {
         return Ok(suppressed(considered, "expired"));
     }
-    if situation.lifecycle != Lifecycle::On {
-        return Ok(suppressed(considered, "shadow"));
+    match situation.lifecycle {
+        // It was running when it was switched back.
+        Lifecycle::Off => return Ok(suppressed(considered, "off")),
+        Lifecycle::Observe => return Ok(suppressed(considered, "observe")),
+        Lifecycle::Shadow | Lifecycle::Canary | Lifecycle::Approve | Lifecycle::On => {}
     }
     if customer.is_held_out(WORKFLOW) {
         considered.holdout = true;
@@ -476,17 +479,22 @@ fn remind(
         body: CommandBody::MessageSend(MessageSend {
             channel: Name::fixed(CHANNEL),
             template: Name::fixed(TEMPLATE),
-            cart: instance.subject.clone(),
+            cart: Some(instance.subject.clone()),
             lines: subject.lines.iter().map(line).collect(),
             total: subject.total,
             recovery_url: subject.recovery_url.clone(),
             first_name: contact.first_name.as_ref().map(|name| name.value.clone()),
         }),
     };
-    let outcome_due = deadline + OUTCOME_GRACE_MS;
-    let outcome = Name::fixed(WAKEUP_OUTCOME);
     considered.alternatives.push(arm(None));
     considered.chosen = Some(Name::fixed(ARM));
+    if situation.withholds {
+        let rule = situation.lifecycle.as_str();
+        considered.transitions.push(Transition::Withheld { command, rule: Name::fixed(rule) });
+        return ended(considered, rule);
+    }
+    let outcome_due = deadline + OUTCOME_GRACE_MS;
+    let outcome = Name::fixed(WAKEUP_OUTCOME);
     considered.transitions.extend([
         Transition::StepEntered { step, iteration },
         Transition::SlotReserved { cap: Name::fixed(CAP), entity: email.clone(), command: id, at: situation.watermark },

@@ -93,6 +93,19 @@ fn a_command_that_was_not_sent_says_by_which_rule() {
 }
 
 #[test]
+fn what_was_withheld_is_shown_as_the_command_it_would_have_been() {
+    let is_withheld = |choice: &Choice| choice.transitions.iter().any(|one| matches!(one, Transition::Withheld { .. }));
+    let (day, decision) = Day::with(is_withheld);
+    let chain = day.explainer().explain_decision(decision).unwrap().unwrap();
+    let withheld = chain.decision.choices.iter().flat_map(|choice| &choice.withheld).next().expect("what was withheld");
+    assert_eq!(day.explainer().explain(withheld.command.id).unwrap(), None, "it is no command");
+    let text = chain.to_string();
+    assert!(text.contains("  withheld      send a message by email: Cart Abandoned: the workflow"), "{text}");
+    assert!(text.contains("  chosen        remind") && text.contains("  lifecycle     "), "{text}");
+    assert!(!text.contains("What happened"), "nothing was to happen:\n{text}");
+}
+
+#[test]
 fn the_text_of_a_chain_says_what_who_why_and_what_happened() {
     let day = Day::of(1);
     let has_succeeded = |chain: &Chain| chain.outcomes.iter().any(|outcome| outcome.state == "succeeded");
@@ -106,6 +119,7 @@ fn the_text_of_a_chain_says_what_who_why_and_what_happened() {
         "  email         sealed",
         "  because       its wakeup quiet was due",
         "  workflow      cart-recovery for cart/shopify/demo.example.com/",
+        "  lifecycle     on",
         "  chosen        remind",
         "  alternative   remind: probability 1, chosen",
         "  policy        always-remind, version 1",

@@ -116,7 +116,7 @@ fn triggered<'a>(earlier: &[&Record], last: &'a Record) -> Option<&'a EntityKey>
 fn start(world: World<'_>, trigger: &Record, subject: &EntityKey) -> Option<Choice> {
     let World { tenant, records, decisions, watermark } = world;
     let workflow = Name::fixed(WORKFLOW);
-    let (lifecycle, fact) = (lifecycle(world, subject), trigger.envelope.id);
+    let (lifecycle, fact) = (lifecycle(world), trigger.envelope.id);
     if lifecycle == Lifecycle::Off
         || watermark.since(trigger.envelope.fact.occurred_at) > MAX_AGE_MS
         || process::is_running(decisions, tenant, &workflow, subject)
@@ -124,7 +124,7 @@ fn start(world: World<'_>, trigger: &Record, subject: &EntityKey) -> Option<Choi
         return None;
     }
     let instance = InstanceId::derive(watermark, tenant, &workflow, subject, fact);
-    let mut choice = choice(instance, subject);
+    let mut choice = choice(world, instance, subject);
     if lifecycle == Lifecycle::Observe {
         choice.reasons.push(Name::fixed("observed"));
         choice
@@ -155,7 +155,7 @@ fn on_outcome(world: World<'_>, outcome: &Outcome) -> Option<Choice> {
     }
     let command = process::command(world.decisions, world.tenant, outcome.command)?;
     let instance = process::instance(world.decisions, command.instance)?;
-    let mut choice = choice(command.instance, instance.subject);
+    let mut choice = choice(world, command.instance, instance.subject);
     choice.transitions.extend(instance.wakeups.iter().map(cleared));
     if outcome.is_without_effect() {
         choice.transitions.push(Transition::SlotReleased {
@@ -174,7 +174,7 @@ pub(super) fn on_wakeup(world: World<'_>, wakeup: &Wakeup, missing: Vec<Name>) -
     if !instance.wakeups.iter().any(|set| set.id == wakeup.id) {
         return None;
     }
-    let mut choice = Choice { missing, ..choice(wakeup.instance, instance.subject) };
+    let mut choice = Choice { missing, ..choice(world, wakeup.instance, instance.subject) };
     if wakeup.name.as_str() == OUTCOME {
         choice.transitions.push(cleared(wakeup));
         choice.transitions.extend(instance.commands.iter().map(|id| Transition::OutcomeMissing { command: *id }));
@@ -212,7 +212,7 @@ fn look_again(world: World<'_>, instance: &Instance<'_>, wakeup: &Wakeup, choice
     }
     choice.transitions.push(abandoned(world, subject, &contents));
     let expires_at = contents.quiet_since + settings.expire_ms;
-    let route = match route(world, subject, &customer, expires_at) {
+    let route = match route(world, &customer, expires_at) {
         Ok(route) => route,
         Err(rule) => {
             choice.holdout = rule == "holdout";
@@ -333,7 +333,6 @@ fn abandoned(world: World<'_>, subject: &EntityKey, contents: &Contents<'_>) -> 
 /// The rules that forbid a message for good come before the way to send one.
 fn route<'a>(
     world: World<'a>,
-    subject: &EntityKey,
     customer: &BTreeSet<&'a EntityKey>,
     expires_at: Timestamp,
 ) -> Result<Route<'a>, &'static str> {
@@ -341,8 +340,11 @@ fn route<'a>(
     if watermark > expires_at {
         return Err("expired");
     }
-    if lifecycle(world, subject) != Lifecycle::On {
-        return Err("shadow");
+    // A workflow that was taken back ends what still runs.
+    match lifecycle(world) {
+        Lifecycle::Off => return Err("off"),
+        Lifecycle::Observe => return Err("observe"),
+        Lifecycle::Shadow | Lifecycle::Canary | Lifecycle::Approve | Lifecycle::On => {}
     }
     let workflow = Name::fixed(WORKFLOW);
     if customer.iter().any(|entity| process::is_held_out(decisions, tenant, &workflow, entity)) {
@@ -434,7 +436,7 @@ fn remind(
         body: CommandBody::MessageSend(MessageSend {
             channel: Name::fixed(CHANNEL),
             template: Name::fixed(TEMPLATE),
-            cart: instance.subject.clone(),
+            cart: Some(instance.subject.clone()),
             lines: contents.lines.iter().take(LINES_MAX).map(message_line).collect(),
             total: contents.total,
             recovery_url: contents.recovery_url.cloned(),
@@ -443,6 +445,18 @@ fn remind(
     };
     choice.alternatives.push(Alternative { arm: step.clone(), rule: None, propensity: 1.0 });
     choice.chosen = Some(step.clone());
+    if choice.withholds {
+        let rule = match choice.lifecycle {
+            Lifecycle::Canary => "canary",
+            Lifecycle::Approve => "approve",
+            Lifecycle::Shadow => "shadow",
+            Lifecycle::Off | Lifecycle::Observe | Lifecycle::On => {
+                unreachable!("it ended before, or withholds nothing")
+            }
+        };
+        choice.transitions.push(Transition::Withheld { command, rule: Name::fixed(rule) });
+        return end(choice, rule);
+    }
     choice.transitions.push(Transition::StepEntered { step, iteration });
     choice.transitions.push(Transition::SlotReserved {
         cap: Name::fixed(CAP),
@@ -463,17 +477,17 @@ fn message_line(line: &Line) -> MessageLine {
     }
 }
 
-/// What the workflow may do for this subject.
-fn lifecycle(world: World<'_>, subject: &EntityKey) -> Lifecycle {
-    let Some(activated) = setup::activated(world.records, WORKFLOW) else { return Lifecycle::Off };
-    match activated.lifecycle {
-        Lifecycle::Canary => {
-            let is_chosen = drawn_percent("canary", world.tenant, subject) < activated.canary_percent.min(100);
-            if is_chosen { Lifecycle::On } else { Lifecycle::Shadow }
-        }
-        Lifecycle::Approve => Lifecycle::Shadow,
-        Lifecycle::Off | Lifecycle::Observe | Lifecycle::Shadow | Lifecycle::On => activated.lifecycle,
-    }
+/// What the operator lets the workflow do.
+fn lifecycle(world: World<'_>) -> Lifecycle {
+    setup::activated(world.records, WORKFLOW).map_or(Lifecycle::Off, |activated| activated.lifecycle)
+}
+
+/// The subjects whose number is below the canary's share are acted for, as all are
+/// where the workflow is on.
+fn acts_for(world: World<'_>, subject: &EntityKey) -> bool {
+    let Some(activated) = setup::activated(world.records, WORKFLOW) else { return false };
+    let is_below = drawn_percent("canary", world.tenant, subject) < activated.canary_percent.min(100);
+    activated.lifecycle == Lifecycle::On || activated.lifecycle == Lifecycle::Canary && is_below
 }
 
 /// A number below 100, always the same for one subject.
@@ -482,8 +496,10 @@ fn drawn_percent(label: &str, tenant: &Tenant, subject: &EntityKey) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100
 }
 
-fn choice(instance: InstanceId, subject: &EntityKey) -> Choice {
+fn choice(world: World<'_>, instance: InstanceId, subject: &EntityKey) -> Choice {
     Choice {
+        lifecycle: lifecycle(world),
+        withholds: !acts_for(world, subject),
         workflow: Name::fixed(WORKFLOW),
         definition: DefinitionHash(derive("builtin", &[WORKFLOW.as_bytes(), &WORKFLOW_VERSION.to_be_bytes()])),
         instance,

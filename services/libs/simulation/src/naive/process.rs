@@ -93,6 +93,7 @@ impl<'a> Instance<'a> {
             | Transition::VariableSet { .. }
             | Transition::SlotReserved { .. }
             | Transition::SlotReleased { .. }
+            | Transition::Withheld { .. }
             | Transition::Suppressed { .. }
             | Transition::Deferred { .. }
             | Transition::HeldOut { .. }

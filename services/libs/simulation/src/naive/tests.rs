@@ -326,6 +326,7 @@ fn told(decisions: &[Decision]) -> Vec<String> {
         Transition::SlotReserved { cap, at, .. } => format!("reserved {cap} {}", at.since(time(0)) / MINUTE),
         Transition::SlotReleased { cap, .. } => format!("released {cap}"),
         Transition::CommandIssued { .. } => "issued".into(),
+        Transition::Withheld { rule, .. } => format!("withheld {rule}"),
         Transition::Suppressed { rule, .. } => format!("suppressed {rule}"),
         Transition::Deferred { rule, until, .. } => format!("deferred {rule} {}", until.since(time(0)) / MINUTE),
         Transition::HeldOut { .. } => "held out".into(),
@@ -452,7 +453,7 @@ fn a_checkout_without_a_cart_stands_for_itself() {
     let started = case.append(0, checkout("k1", &[email(1)]));
     assert_eq!(started[0].choices[0].subject, key(EntityKind::Checkout, "k1"));
     let sent = case.tick(FIRES);
-    assert_eq!(message(&sent).cart, key(EntityKind::Checkout, "k1"));
+    assert_eq!(message(&sent).cart, Some(key(EntityKind::Checkout, "k1")));
     assert_eq!(feature(&sent, "cart_total_minor"), None);
 }
 
@@ -570,7 +571,7 @@ fn rules_speak_in_their_order() {
         ("no_contact", |_| {}),
         ("no_binding", |case| case.bind(None)),
         ("open_ticket", |case| drop(case.append(0, ticket(TicketStatus::Open, &[key(EntityKind::Cart, "c1")])))),
-        ("shadow", |case| case.lifecycle(Lifecycle::Shadow, 0)),
+        ("observe", |case| case.lifecycle(Lifecycle::Observe, 0)),
         ("expired", |case| case.set("cart-recovery.expire_hours", 2)),
         ("ordered", |case| drop(case.append(0, order("o1", &[key(EntityKind::Cart, "c1")])))),
         ("emptied", |case| drop(case.append(1, cart("c1", 0, &[])))),
@@ -818,19 +819,48 @@ fn observe_records_and_starts_nothing() {
 #[test]
 fn nothing_is_sent_unless_the_workflow_is_on_when_it_fires() {
     for (lifecycle, percent, reason) in [
-        (Lifecycle::Off, 0, "shadow"),
-        (Lifecycle::Observe, 0, "shadow"),
-        (Lifecycle::Approve, 0, "shadow"),
-        (Lifecycle::Canary, 0, "shadow"),
+        (Lifecycle::Off, 0, "off"),
+        (Lifecycle::Observe, 0, "observe"),
+        (Lifecycle::Shadow, 0, "shadow"),
+        (Lifecycle::Approve, 0, "approve"),
+        (Lifecycle::Canary, 0, "canary"),
         (Lifecycle::Canary, 400, ""),
         (Lifecycle::On, 0, ""),
     ] {
         let mut case = Case::on();
         case.quiet_cart();
         case.lifecycle(lifecycle, percent);
-        case.tick(FIRES);
+        let decisions = case.tick(FIRES);
         assert_eq!(case.reasons().concat(), reason, "{lifecycle:?} {percent}");
+        let choice = &decisions[0].choices[0];
+        assert_eq!((choice.lifecycle, choice.withholds), (lifecycle, !reason.is_empty()));
     }
+}
+
+#[test]
+fn in_shadow_everything_is_decided_and_the_command_is_withheld() {
+    let mut case = Case::on();
+    case.quiet_cart();
+    case.lifecycle(Lifecycle::Shadow, 0);
+    let withheld = case.tick(FIRES);
+    assert_eq!(told(&withheld), ["cleared quiet", "derived", "withheld shadow", "ended shadow"]);
+    let mut on = Case::on();
+    on.quiet_cart();
+    // As many facts, so that both are decided on the same one.
+    on.lifecycle(Lifecycle::On, 0);
+    let sent = on.tick(FIRES);
+    let found = transitions(&withheld).into_iter().find_map(|transition| {
+        if let Transition::Withheld { command, .. } = transition { Some(command) } else { None }
+    });
+    assert_eq!(found, Some(commands(&sent)[0]), "the very command that would have been sent");
+    assert_eq!(withheld[0].choices[0].chosen, sent[0].choices[0].chosen);
+    // The rules speak in shadow as they would if it were on.
+    let mut capped = Case::on();
+    capped.quiet_cart();
+    capped.lifecycle(Lifecycle::Shadow, 0);
+    capped.append(0, ticket(TicketStatus::Open, &[key(EntityKind::Cart, "c1")]));
+    capped.tick(FIRES);
+    assert_eq!(capped.reasons(), ["open_ticket"]);
 }
 
 #[test]

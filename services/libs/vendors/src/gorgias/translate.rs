@@ -24,6 +24,9 @@ const OUR_PREFIX: &str = "tw-";
 /// nothing names the trigger. In the samples it is 27 ms.
 const NEW_MS: i64 = 1_000;
 
+/// Longer than any name of a channel seen.
+const CHANNEL_BYTES_MAX: usize = 64;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trigger {
     TicketCreated,
@@ -400,8 +403,13 @@ fn is_new(ticket: &Object<'_>) -> Result<bool, Misunderstood> {
     Ok(created_at.zip(updated_at).is_some_and(|(created_at, updated_at)| updated_at.since(created_at) < NEW_MS))
 }
 
+/// The help desk's name of a kind of channel. It stands in clear for ever, so what
+/// does not look like one is not kept.
 fn channel(object: &Object<'_>) -> Result<Box<str>, Misunderstood> {
-    Ok(object.id("channel")?.unwrap_or_default().into())
+    let Some(channel) = object.id("channel")? else { return Ok("".into()) };
+    let is_kind = channel.len() <= CHANNEL_BYTES_MAX
+        && channel.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    Ok(if is_kind { channel.into() } else { "other".into() })
 }
 
 /// The command of ours that this came from, by the `external_id` we gave it.
@@ -428,4 +436,24 @@ fn expect_own_account(object: &Object<'_>, connection: &Connection<'_>) -> Resul
 
 fn digest(body: &[u8]) -> [u8; 16] {
     Sha256::digest(body)[..16].try_into().expect("a digest has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_channel_only_what_may_be_a_kind_of_channel_is_kept() {
+        let cases = [
+            ("{}", ""),
+            (r#"{"channel":"email"}"#, "email"),
+            (r#"{"channel":"instagram-direct-message"}"#, "instagram-direct-message"),
+            (r#"{"channel":"jane@example.com"}"#, "other"),
+        ];
+        for (ticket, expected) in cases {
+            assert_eq!(&*channel(&Object::parse(ticket.as_bytes()).unwrap()).unwrap(), expected, "{ticket}");
+        }
+        let sentence = Object::parse(br#"{"channel":"call Jane back"}"#).unwrap();
+        assert!(channel(&sentence).is_err(), "no id has spaces");
+    }
 }

@@ -137,10 +137,10 @@ fn event<'a>(
     unique_id: &'a str,
     time: &'a str,
 ) -> Wrapped<Resource<Event<'a>>> {
-    let cart_id = match message.cart.id() {
+    let cart_id = message.cart.as_ref().and_then(|cart| match cart.id() {
         EntityId::Vendor(id) => Some(id),
         EntityId::Hash(_) => None,
-    };
+    });
     let wrapped = |name| Wrapped { data: Resource { r#type: "metric", attributes: Metric { name } } };
     Wrapped {
         data: Resource {

@@ -147,10 +147,18 @@ fn order_cancelled(verified: &Verified<'_>, connection: &Connection<'_>) -> Resu
     let cancelled_at = order.required("cancelled_at", order.instant("cancelled_at", instant::rfc3339)?)?;
     let body = Body::OrderCancelled(OrderCancelled {
         order: connection.key(EntityKind::Order, &id),
-        reason: order.filled("cancel_reason")?.unwrap_or_default().into(),
+        reason: cancel_reason(&order)?.into(),
         names: order_names(&order, &Person::of(&order)?, connection)?,
     });
     Ok(connection.draft(&id, "cancelled", cancelled_at, body, Vec::new()))
+}
+
+/// The vendor's word, where it is one of those it lists: it stands in clear for
+/// ever, so nobody's own words may get there.
+fn cancel_reason(order: &Object<'_>) -> Result<&'static str, Misunderstood> {
+    const WORDS: [&str; 6] = ["customer", "inventory", "fraud", "declined", "staff", "other"];
+    let Some(reason) = order.filled("cancel_reason")? else { return Ok("") };
+    Ok(WORDS.into_iter().find(|word| reason.eq_ignore_ascii_case(word)).unwrap_or("other"))
 }
 
 fn order_names(
@@ -315,4 +323,23 @@ fn digest(body: &[u8]) -> [u8; 16] {
 fn version(updated_at: Timestamp, digest: &[u8; 16]) -> String {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}:{hex}", updated_at.millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_cancelled_orders_reason_only_the_vendors_own_words_are_kept() {
+        let cases = [
+            ("{}", ""),
+            (r#"{"cancel_reason":null}"#, ""),
+            (r#"{"cancel_reason":"customer"}"#, "customer"),
+            (r#"{"cancel_reason":"STAFF"}"#, "staff"),
+            (r#"{"cancel_reason":"Jane Doe changed her mind"}"#, "other"),
+        ];
+        for (order, reason) in cases {
+            assert_eq!(cancel_reason(&Object::parse(order.as_bytes()).unwrap()).unwrap(), reason, "{order}");
+        }
+    }
 }

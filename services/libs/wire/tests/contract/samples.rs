@@ -509,7 +509,7 @@ pub(crate) fn command() -> Command {
         body: CommandBody::MessageSend(MessageSend {
             channel: name("email"),
             template: name("cart_reminder"),
-            cart: at_shop(EntityKind::Cart, "c1"),
+            cart: Some(at_shop(EntityKind::Cart, "c1")),
             lines: vec![MessageLine {
                 sku: "CUP-1".into(),
                 title: "Blue cup".into(),
@@ -550,7 +550,7 @@ fn minimal_command() -> Command {
         body: CommandBody::MessageSend(MessageSend {
             channel: name(""),
             template: name(""),
-            cart: nowhere(EntityKind::Cart, "c1"),
+            cart: None,
             lines: vec![],
             total: None,
             recovery_url: None,
@@ -581,6 +581,8 @@ pub(crate) fn decision() -> Decision {
             definition: definition(),
             instance: instance_id(),
             subject: at_shop(EntityKind::Cart, "c1"),
+            lifecycle: Lifecycle::Canary,
+            withholds: true,
             facts_read: vec![fact_id(1), fact_id(2)],
             facts_read_more: 5,
             features: vec![Feature { name: name("cart_value"), value: 39.98 }],
@@ -627,6 +629,7 @@ pub(crate) fn decision() -> Decision {
                 Transition::Derived { id: fact_id(4), fact: derived },
                 Transition::InstanceEnded { reason: name("sent") },
                 Transition::OutcomeMissing { command: command_id(0) },
+                Transition::Withheld { command: minimal_command(), rule: name("shadow") },
             ],
         }],
         parked: vec![
@@ -667,6 +670,8 @@ fn minimal_decision() -> Decision {
             definition: definition(),
             instance: instance_id(),
             subject: nowhere(EntityKind::Cart, "c1"),
+            lifecycle: Lifecycle::On,
+            withholds: false,
             facts_read: vec![],
             facts_read_more: 0,
             features: vec![],

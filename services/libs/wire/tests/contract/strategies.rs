@@ -314,14 +314,6 @@ fn switch() -> impl Strategy<Value = SwitchSet> {
 }
 
 fn of_the_set_up() -> BoxedStrategy<Body> {
-    let lifecycle = prop::sample::select(vec![
-        Lifecycle::Off,
-        Lifecycle::Observe,
-        Lifecycle::Shadow,
-        Lifecycle::Canary,
-        Lifecycle::Approve,
-        Lifecycle::On,
-    ]);
     prop_oneof![
         (connection(), vendor(), account(), intake(), any::<bool>(), any::<i64>(), any::<u64>()).prop_map(
             |(connection, vendor, account, intake, active, retry_horizon_ms, version)| {
@@ -350,7 +342,7 @@ fn of_the_set_up() -> BoxedStrategy<Body> {
             version
         })),
         switch().prop_map(Body::SwitchSet),
-        (name(), definition(), lifecycle, any::<u32>(), any::<u64>()).prop_map(
+        (name(), definition(), lifecycle(), any::<u32>(), any::<u64>()).prop_map(
             |(workflow, definition, lifecycle, canary_percent, version)| {
                 Body::DefinitionActivated(DefinitionActivated {
                     workflow,
@@ -436,7 +428,7 @@ fn message_send() -> BoxedStrategy<MessageSend> {
         quantity,
         unit_price,
     });
-    (name(), name(), entity(), vec(line, 0..3), money(), option::of(sealed()), option::of(sealed()))
+    (name(), name(), option::of(entity()), vec(line, 0..3), money(), option::of(sealed()), option::of(sealed()))
         .prop_map(|(channel, template, cart, lines, total, recovery_url, first_name)| MessageSend {
             channel,
             template,
@@ -492,6 +484,17 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
         .boxed()
 }
 
+fn lifecycle() -> impl Strategy<Value = Lifecycle> {
+    prop::sample::select(vec![
+        Lifecycle::Off,
+        Lifecycle::Observe,
+        Lifecycle::Shadow,
+        Lifecycle::Canary,
+        Lifecycle::Approve,
+        Lifecycle::On,
+    ])
+}
+
 fn transition() -> BoxedStrategy<Transition> {
     let capability = || Just(Capability::MessageSend);
     prop_oneof![
@@ -521,6 +524,7 @@ fn transition() -> BoxedStrategy<Transition> {
             command
         }),
         command().prop_map(|command| Transition::CommandIssued { command }),
+        (command(), name()).prop_map(|(command, rule)| Transition::Withheld { command, rule }),
         (capability(), name()).prop_map(|(capability, rule)| Transition::Suppressed { capability, rule }),
         (capability(), name(), time()).prop_map(|(capability, rule, until)| Transition::Deferred {
             capability,
@@ -546,17 +550,21 @@ fn choice() -> BoxedStrategy<Choice> {
         (name(), definition(), instance_id(), entity(), vec(fact_id(), 0..3), any::<u32>()),
         (vec(feature, 0..3), vec(alternative, 0..3), some_name(), any::<u64>(), name(), any::<u32>()),
         (any::<bool>(), any::<bool>(), vec(name(), 0..3), vec(name(), 0..3), vec(transition(), 0..4)),
+        (lifecycle(), any::<bool>()),
     )
         .prop_map(
             |(
                 (workflow, definition, instance, subject, facts_read, facts_read_more),
                 (features, alternatives, chosen, seed, policy, policy_version),
                 (holdout, explored, reasons, missing, transitions),
+                (lifecycle, withholds),
             )| Choice {
                 workflow,
                 definition,
                 instance,
                 subject,
+                lifecycle,
+                withholds,
                 facts_read,
                 facts_read_more,
                 features,
