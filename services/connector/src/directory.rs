@@ -234,13 +234,18 @@ struct Follower {
 impl Follower {
     fn run(&mut self) -> Result<(), String> {
         let at = Topic::Directory.partition(0);
+        let mut was_read = true;
         while !self.current.is_closed() {
-            match self.follow(&at) {
+            match self.follow(&at, &mut was_read) {
                 Ok(()) => {}
                 Err(Stop::Log(
                     error @ (LogError::Unavailable { .. } | LogError::Indefinite { .. } | LogError::Fenced),
                 )) => {
-                    tracing::warn!(%error, "the directory can't be read now");
+                    if std::mem::take(&mut was_read) {
+                        tracing::warn!(%error, "the directory can't be read now");
+                    } else {
+                        tracing::debug!(%error, "the directory can't be read yet");
+                    }
                     thread::sleep(RETRY_EVERY);
                 }
                 // It was compacted under us: what it holds now is read anew.
@@ -254,8 +259,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads the directory from its start and follows it.
-    fn follow(&self, at: &TopicPartition) -> Result<(), Stop> {
+    /// Reads the directory from its start and follows it; says so where it could not before.
+    fn follow(&self, at: &TopicPartition, was_read: &mut bool) -> Result<(), Stop> {
         let mut entries = Entries::default();
         let mut next = self.log.bounds(at)?.start;
         let mut built_at: Option<Instant> = None;
@@ -272,6 +277,9 @@ impl Follower {
             if has_more {
                 built_at = if has_changed { None } else { built_at };
                 continue;
+            }
+            if !std::mem::replace(was_read, true) {
+                tracing::info!("the directory is read again");
             }
             if built_at.is_none_or(|built_at| built_at.elapsed() >= SECRETS_EVERY) {
                 self.publish(Directory::of(&entries, &self.secrets, self.partitions));

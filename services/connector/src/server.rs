@@ -21,6 +21,7 @@ use crate::appender::{Appenders, Ended, Shared};
 use crate::directory::{self, Current};
 use crate::ingress::{self, Ingress};
 use crate::metrics::Counted;
+use crate::outage::Outages;
 use crate::reach::Reach;
 use crate::world::{Settings, Telemetry, World};
 
@@ -77,12 +78,14 @@ pub async fn serve(
         .map_err(ServeError::Threads)?;
     let reach = Reach::default();
     let counted = Counted::new(&metrics);
+    let outages = Outages::new(counted.outage.clone());
     let shared = Shared {
         log: world.log.clone(),
         clock: world.clock.clone(),
         directory: directory.clone(),
         reach: reach.clone(),
         counted: counted.clone(),
+        outages: outages.clone(),
         beat_every: settings.beat_every,
     };
     let (appenders, mut ended) =
@@ -91,7 +94,7 @@ pub async fn serve(
     let readiness = tokio::spawn(ready_with(directory.clone(), part));
     let Settings { connections, stop_delay, stop_within, request_within, .. } = settings;
     let memory = ingress::memory(&settings);
-    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted }));
+    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted, outages }));
 
     let graceful = GracefulShutdown::new();
     let asked = async {
