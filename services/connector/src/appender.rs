@@ -18,6 +18,7 @@ use crate::beats::Heard;
 use crate::delivery::Kept;
 use crate::directory::{Current, Door};
 use crate::metrics::{Counted, Queued};
+use crate::outage::Outages;
 use crate::reach::Reach;
 
 /// Most deliveries, and about the most bytes, in one append.
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Current,
     pub(crate) reach: Reach,
     pub(crate) counted: Counted,
+    pub(crate) outages: Outages,
     pub(crate) beat_every: Duration,
 }
 
@@ -130,14 +132,21 @@ impl Appender {
                 jobs.into_iter().for_each(|job| self.append(vec![job]));
             }
             Err(error) => {
-                tracing::warn!(partition = self.partition, deliveries = jobs.len(), %error, "could not append");
+                let (partition, deliveries) = (self.partition, jobs.len());
                 let answer = match error {
-                    LogError::Refused { .. } => Answer::Unstorable,
+                    LogError::Refused { .. } => {
+                        tracing::warn!(partition, %error, "a delivery can't be stored");
+                        Answer::Unstorable
+                    }
                     LogError::Fenced
                     | LogError::Lost { .. }
                     | LogError::Damaged { .. }
                     | LogError::Indefinite { .. }
-                    | LogError::Unavailable { .. } => Answer::Unavailable,
+                    | LogError::Unavailable { .. } => {
+                        tracing::debug!(partition, deliveries, %error, "could not append");
+                        self.shared.outages.failed(partition, &error);
+                        Answer::Unavailable
+                    }
                 };
                 jobs.into_iter().for_each(|job| job.answer(answer));
             }
@@ -187,6 +196,7 @@ impl Appender {
     fn acknowledge(&mut self, jobs: Vec<Job>) {
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 512 deliveries")]
         self.shared.counted.appended_deliveries.observe(jobs.len() as f64);
+        self.shared.outages.took(self.partition);
         // Only a fact on `events` is a sign of life to whoever reads it.
         let heard = jobs.iter().filter(|job| job.kept.facts() > 0).map(|job| job.door.vendor.clone());
         self.heard.hear(heard.collect::<Vec<_>>(), Instant::now());
@@ -212,8 +222,12 @@ impl Appender {
             Ok(_) => {
                 self.heard.hear(vendors, now);
                 self.shared.counted.beats.increment();
+                self.shared.outages.took(self.partition);
             }
-            Err(error) => tracing::warn!(partition = self.partition, %error, "could not append a beat"),
+            Err(error) => {
+                tracing::debug!(partition = self.partition, %error, "could not append a beat");
+                self.shared.outages.failed(self.partition, &error);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use tradewind_domain::{
     Account, ConnectionEntry, ConnectionName, DirectoryEntry, DirectoryValue, Intake, Name, Pepper, Tenant,
     TenantEntry, Vendor,
 };
-use tradewind_ports::{EventLog, LogError, Topic, TopicPartition};
+use tradewind_ports::{EventLog, LogError, Topic};
 use tradewind_vendors::{Connection, Inbound, Secrets, find};
 use tradewind_wire::reading::{DirectoryReader, ReadError};
 
@@ -231,14 +231,18 @@ struct Follower {
 
 impl Follower {
     fn run(&mut self) -> Result<(), String> {
-        let at = Topic::Directory.partition(0);
+        let mut was_read = true;
         while !self.current.is_closed() {
-            match self.follow(&at) {
+            match self.follow(&mut was_read) {
                 Ok(()) => {}
                 Err(ReadError::Log(
                     error @ (LogError::Unavailable { .. } | LogError::Indefinite { .. } | LogError::Fenced),
                 )) => {
-                    tracing::warn!(%error, "the directory can't be read now");
+                    if std::mem::take(&mut was_read) {
+                        tracing::warn!(%error, "the directory can't be read now");
+                    } else {
+                        tracing::debug!(%error, "the directory can't be read yet");
+                    }
                     thread::sleep(RETRY_EVERY);
                 }
                 // It was compacted under us: what it holds now is read anew.
@@ -252,18 +256,22 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads the directory from its start and follows it.
-    fn follow(&self, at: &TopicPartition) -> Result<(), ReadError> {
+    /// Reads the directory from its start and follows it; says so where it could not before.
+    fn follow(&self, was_read: &mut bool) -> Result<(), ReadError> {
         let mut entries = Entries::default();
+        let at = Topic::Directory.partition(0);
         let mut reader = DirectoryReader::default();
         let mut built_at: Option<Instant> = None;
         while !self.current.is_closed() {
             let has_changed = reader.follow(self.log.as_ref(), |key, entry| entries.set(key, entry))?;
+            if !std::mem::replace(was_read, true) {
+                tracing::info!("the directory is read again");
+            }
             if has_changed || built_at.is_none_or(|built_at| built_at.elapsed() >= SECRETS_EVERY) {
                 self.publish(Directory::of(&entries, &self.secrets, self.partitions));
                 built_at = Some(Instant::now());
             }
-            self.log.wait(at, reader.next(), LOOK_EVERY)?;
+            self.log.wait(&at, reader.next(), LOOK_EVERY)?;
         }
         Ok(())
     }

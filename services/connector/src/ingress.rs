@@ -18,6 +18,7 @@ use crate::appender::{Appenders, Job};
 use crate::delivery::{Kept, Read, Received, misunderstood};
 use crate::directory::{Current, Door};
 use crate::metrics::Counted;
+use crate::outage::Outages;
 use crate::reach::ALIVE_PATH;
 use crate::world::{FetchAnswer, FetchCall, Settings, World};
 
@@ -37,6 +38,7 @@ pub(crate) struct Ingress {
     pub(crate) appenders: Appenders,
     pub(crate) memory: Arc<Semaphore>,
     pub(crate) counted: Counted,
+    pub(crate) outages: Outages,
 }
 
 /// Room for the bodies of all deliveries in work together.
@@ -57,6 +59,9 @@ async fn take_in(State(ingress): State<Arc<Ingress>>, Path(token): Path<String>,
         Ok(door) => (door.vendor_word, ingress.receive(door, request).await),
         Err(answer) => (NO_VENDOR, answer),
     };
+    if matches!(answer, Answer::Silent | Answer::Unavailable | Answer::Overloaded) {
+        ingress.outages.turned_away();
+    }
     ingress.counted.delivery(vendor, answer);
     if answer.status() == StatusCode::OK {
         ingress.counted.acknowledge.observe(started.elapsed().as_secs_f64());
@@ -89,9 +94,13 @@ impl Ingress {
             Ok(Err(answer)) => return answer,
             Err(_) => return Answer::Slow,
         };
+        let partition = door.partition;
         let received = Received { door, received_at, headers: headers(&head.headers), body };
         let answered = tokio::time::timeout(self.settings.answer_within, self.keep(received, memory)).await;
-        answered.unwrap_or(Answer::Silent)
+        answered.unwrap_or_else(|_| {
+            self.outages.failed(partition, &"no answer in time");
+            Answer::Silent
+        })
     }
 
     fn admit(&self, body_bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -127,7 +136,8 @@ impl Ingress {
     /// Reads the delivery on a thread that may block, and from there hands it on.
     async fn read(&self, received: Received, memory: OwnedSemaphorePermit, hint: Option<Hint>) -> Step {
         let (reply, answer) = oneshot::channel();
-        let (vault, appenders, counted) = (self.world.vault.clone(), self.appenders.clone(), self.counted.clone());
+        let (vault, appenders) = (self.world.vault.clone(), self.appenders.clone());
+        let (counted, outages) = (self.counted.clone(), self.outages.clone());
         let read = tokio::task::spawn_blocking(move || {
             let read = match &hint {
                 None => received.read(&*vault, None),
@@ -153,7 +163,8 @@ impl Ingress {
                     Some(Step::Answered(Answer::Refused(refusal)))
                 }
                 Read::Vault(error) => {
-                    tracing::error!(%tenant, %connection, %error, "no key to seal with");
+                    tracing::debug!(%tenant, %connection, %error, "no key to seal with");
+                    outages.failed(door.partition, &error);
                     Some(Step::Answered(Answer::Unavailable))
                 }
                 Read::Fetch(request) => Some(Step::Fetch(received, memory, request)),

@@ -18,6 +18,7 @@ mod delivery;
 mod directory;
 mod ingress;
 mod metrics;
+mod outage;
 mod reach;
 mod server;
 mod world;

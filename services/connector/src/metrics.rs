@@ -12,16 +12,18 @@ pub enum ConnectorMetric {
     AppendedDeliveries,
     Beats,
     QueuedDeliveries,
+    Outage,
 }
 
 impl ConnectorMetric {
-    pub const ALL: [ConnectorMetric; 6] = [
+    pub const ALL: [ConnectorMetric; 7] = [
         ConnectorMetric::Deliveries,
         ConnectorMetric::Acknowledge,
         ConnectorMetric::Facts,
         ConnectorMetric::AppendedDeliveries,
         ConnectorMetric::Beats,
         ConnectorMetric::QueuedDeliveries,
+        ConnectorMetric::Outage,
     ];
 }
 
@@ -34,6 +36,7 @@ impl Metric for ConnectorMetric {
             ConnectorMetric::AppendedDeliveries => "connector_appended_deliveries",
             ConnectorMetric::Beats => "connector_beats_total",
             ConnectorMetric::QueuedDeliveries => "connector_queued_deliveries",
+            ConnectorMetric::Outage => "connector_outage",
         }
     }
 
@@ -45,6 +48,7 @@ impl Metric for ConnectorMetric {
             ConnectorMetric::AppendedDeliveries => "Deliveries that shared one append",
             ConnectorMetric::Beats => "Beats appended; none for a minute opens a gap",
             ConnectorMetric::QueuedDeliveries => "Deliveries that are sealed and not yet answered by the log",
+            ConnectorMetric::Outage => "1 while deliveries are turned away because log or vault don't do their part",
         }
     }
 }
@@ -57,6 +61,7 @@ pub(crate) struct Counted {
     pub(crate) appended_deliveries: Histogram,
     pub(crate) beats: Counter,
     queued_deliveries: Gauge,
+    pub(crate) outage: Gauge,
 }
 
 impl Counted {
@@ -70,6 +75,7 @@ impl Counted {
             appended_deliveries: metrics.histograms(ConnectorMetric::AppendedDeliveries, [], DELIVERIES).of([]),
             beats: metrics.counters(ConnectorMetric::Beats, []).of([]),
             queued_deliveries: metrics.gauges(ConnectorMetric::QueuedDeliveries, []).of([]),
+            outage: metrics.gauges(ConnectorMetric::Outage, []).of([]),
         }
     }
 

@@ -6,21 +6,19 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tradewind_serving::{Door, Guest, Limits};
 use tradewind_telemetry::Part;
 
 use crate::appender::{Appenders, Ended, Shared};
 use crate::directory::{self, Current};
 use crate::ingress::{self, Ingress};
 use crate::metrics::Counted;
+use crate::outage::Outages;
 use crate::reach::Reach;
 use crate::world::{Settings, Telemetry, World};
 
@@ -28,9 +26,6 @@ use crate::world::{Settings, Telemetry, World};
 const HEAD_BYTES: usize = 32 << 10;
 
 const MAX_HEADERS: usize = 100;
-
-/// After a connection could not be accepted, for want of file descriptors mostly.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why serving ended before it was asked to.
 #[derive(Debug)]
@@ -77,12 +72,14 @@ pub async fn serve(
         .map_err(ServeError::Threads)?;
     let reach = Reach::default();
     let counted = Counted::new(&metrics);
+    let outages = Outages::new(counted.outage.clone());
     let shared = Shared {
         log: world.log.clone(),
         clock: world.clock.clone(),
         directory: directory.clone(),
         reach: reach.clone(),
         counted: counted.clone(),
+        outages: outages.clone(),
         beat_every: settings.beat_every,
     };
     let (appenders, mut ended) =
@@ -91,8 +88,10 @@ pub async fn serve(
     let readiness = tokio::spawn(ready_with(directory.clone(), part));
     let Settings { connections, stop_delay, stop_within, request_within, .. } = settings;
     let memory = ingress::memory(&settings);
-    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted }));
+    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted, outages }));
 
+    let limits = Limits { connections, head_bytes: HEAD_BYTES, headers: MAX_HEADERS, head_within: request_within };
+    let door = Door::new(listener, limits);
     let graceful = GracefulShutdown::new();
     let asked = async {
         shutdown.requested().await;
@@ -100,7 +99,7 @@ pub async fn serve(
         tokio::time::sleep(stop_delay).await;
     };
     let stopped = tokio::select! {
-        () = accept(&listener, &router, &graceful, connections, request_within) => Ok(()),
+        () = accept(&door, &router, &graceful) => Ok(()),
         () = asked => Ok(()),
         reason = failure => {
             Err(ServeError::Directory(reason.unwrap_or_else(|_| "its thread ended by itself".into())))
@@ -110,7 +109,7 @@ pub async fn serve(
     health.stop();
     // What is not reached any more is not to be proven to be.
     probing.abort();
-    drop(listener);
+    drop(door);
     tracing::info!("finishing what was taken");
     let finished = async {
         graceful.shutdown().await;
@@ -141,30 +140,11 @@ async fn first_ended(ends: &mut [Ended]) {
 }
 
 /// Takes connections until it is dropped.
-async fn accept(
-    listener: &TcpListener,
-    router: &Router,
-    graceful: &GracefulShutdown,
-    connections: usize,
-    request_within: Duration,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(request_within).max_headers(MAX_HEADERS).max_buf_size(HEAD_BYTES);
-    let places = Arc::new(Semaphore::new(connections));
+async fn accept(door: &Door, router: &Router, graceful: &GracefulShutdown) {
     loop {
-        let place = places.clone().acquire_owned().await.expect("nobody closes the places");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // Answers are small and should not wait for more.
-        let _ = stream.set_nodelay(true);
+        let Guest { stream, place } = door.next().await;
         let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(door.http.serve_connection(stream, service));
         tokio::spawn(async move {
             // A client that breaks off its connection may do so.
             let _ = connection.await;

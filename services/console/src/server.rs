@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tradewind_explain::Explainer;
+use tradewind_serving::{Door, Guest, Limits};
 
 use crate::access::Access;
 use crate::api::{self, Api};
@@ -27,9 +26,6 @@ use crate::world::{Settings, Telemetry, World};
 const HEAD_BYTES: usize = 16 << 10;
 
 const MAX_HEADERS: usize = 64;
-
-/// After a connection could not be accepted, for want of file descriptors mostly.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A page that is told to come again has so long to read that.
 const LINGER: Duration = Duration::from_secs(5);
@@ -95,15 +91,22 @@ pub async fn serve(
     let api = Api::new(access, world, explainer, hub.clone(), counted);
     let router = api::router(Arc::new(api));
 
+    let limits = Limits {
+        connections: settings.connections,
+        head_bytes: HEAD_BYTES,
+        headers: MAX_HEADERS,
+        head_within: settings.request_within,
+    };
+    let door = Door::new(listener, limits);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let ended = tokio::select! {
-        () = accept(&listener, &router, &graceful, &settings, &mut connections) => Ok(()),
+        () = accept(&door, &router, &graceful, &mut connections) => Ok(()),
         () = shutdown.requested() => Ok(()),
         // Nothing is ever sent: it is over when the thread is.
         _ = tail_ended => Err(ServeError::Tail),
     };
-    drop(listener);
+    drop(door);
     tail.stop();
     hub.stop();
     if tokio::time::timeout(settings.stop_within, graceful.shutdown()).await.is_err() {
@@ -114,35 +117,13 @@ pub async fn serve(
 }
 
 /// Takes connections until it is dropped.
-async fn accept(
-    listener: &TcpListener,
-    router: &Router,
-    graceful: &GracefulShutdown,
-    settings: &Settings,
-    connections: &mut JoinSet<()>,
-) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(settings.request_within)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(HEAD_BYTES);
-    let places = Arc::new(Semaphore::new(settings.connections));
+async fn accept(door: &Door, router: &Router, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
     loop {
-        let place = places.clone().acquire_owned().await.expect("nobody closes the places");
+        let Guest { stream, place } = door.next().await;
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // What happens is to be seen at once.
-        let _ = stream.set_nodelay(true);
         let kick = Kick::default();
         let service = TowerToHyperService::new(router.clone().layer(Extension(kick.clone())));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(door.http.serve_connection(stream, service));
         connections.spawn(async move {
             let mut connection = std::pin::pin!(connection);
             // A client that breaks off its connection may do so.

@@ -17,14 +17,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("log-embedded", &["domain", "ports"]),
     ("log-kafka", &["domain", "ports"]),
     ("store", &["domain", "ports"]),
+    ("serving", &[]),
     ("telemetry", &[]),
     ("vault", &["domain", "ports", "wire"]),
     ("actuator", &["domain", "egress", "ports", "vendors", "wire"]),
-    ("connector", &["domain", "ports", "telemetry", "vendors", "wire"]),
+    ("connector", &["domain", "ports", "serving", "telemetry", "vendors", "wire"]),
     ("orchestrator", &["domain", "engine", "ports", "telemetry", "wire"]),
     ("explain", &["domain", "ports", "wire"]),
     ("transfer", &["domain", "engine", "ports", "wire"]),
-    ("console", &["domain", "explain", "ports", "telemetry", "wire"]),
+    ("console", &["domain", "explain", "ports", "serving", "telemetry", "wire"]),
     // Vendors know nothing of whom they talk to.
     ("sandbox", &[]),
     // The binary puts the rest together.

@@ -13,6 +13,8 @@ pub(crate) enum Gate {
     Shut,
     /// Appends fail with this.
     Fails(LogError),
+    /// Appends end the thread they are called on.
+    Panics,
     /// A record that contains this can't be stored.
     Refuses(Vec<u8>),
 }
@@ -70,6 +72,10 @@ impl EventLog for GatedLog {
         match &state.gate {
             Gate::Open | Gate::Shut => {}
             Gate::Fails(error) => return Err(error.clone()),
+            Gate::Panics => {
+                drop(state);
+                panic!("as the test has it");
+            }
             Gate::Refuses(bytes) => {
                 let holds = |value: &[u8]| value.windows(bytes.len()).any(|window| window == bytes.as_slice());
                 if records.iter().any(|record| record.value.as_deref().is_some_and(holds)) {

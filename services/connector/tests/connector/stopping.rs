@@ -1,9 +1,9 @@
-//! Asked to stop, it finishes what it took.
+//! Asked to stop, it finishes what it took. It ends by itself, with an error, once it can take nothing more.
 
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tradewind_connector::Settings;
+use tradewind_connector::{ServeError, Settings};
 
 use crate::log::Gate;
 use crate::shop::{PARTITIONS, Setting, Shop, bounded, order, until};
@@ -55,4 +55,15 @@ async fn a_log_that_never_answers_does_not_keep_it_from_stopping() {
     shop.shutdown.request();
     shop.served.await.unwrap().unwrap();
     shop.log.set(Gate::Open);
+}
+
+#[tokio::test]
+async fn an_appender_that_ends_by_itself_ends_the_connector() {
+    let shop = Shop::open().await;
+    shop.log.set(Gate::Panics);
+    // Nobody knows whether it is durable.
+    assert_eq!(order().post(shop.address).await.status, 503);
+    let served = bounded(shop.served).await.unwrap();
+    assert!(matches!(served, Err(ServeError::Appender)), "got {served:?}");
+    assert!(!shop.health.is_ready());
 }

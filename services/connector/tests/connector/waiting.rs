@@ -46,6 +46,7 @@ async fn a_log_that_does_not_answer_is_503_in_time_and_heals() {
     }
     assert_eq!(shop.facts(), []);
     assert!(shop.counted("connector_deliveries_total{vendor=\"shopify\",answer=\"silent\"} 3"));
+    assert!(shop.counted("connector_outage{} 1"));
     shop.log.set(Gate::Open);
     let healed = async { while order_of(3).post(shop.address).await.status != 200 {} };
     bounded(healed).await;
@@ -63,6 +64,7 @@ fn three_seconds_are_the_default() {
 #[tokio::test]
 async fn a_log_that_fails_is_503_whatever_it_says() {
     let shop = Shop::open().await;
+    assert!(shop.counted("connector_outage{} 0"));
     for error in [
         LogError::Unavailable { reason: "no leader".into() },
         LogError::Indefinite { reason: "the connection broke".into() },
@@ -70,6 +72,7 @@ async fn a_log_that_fails_is_503_whatever_it_says() {
     ] {
         shop.log.set(Gate::Fails(error.clone()));
         assert!(is_come_again(&order().post(shop.address).await), "{error}");
+        assert!(shop.counted("connector_outage{} 1"));
     }
     shop.log.set(Gate::Open);
     assert_eq!(order().post(shop.address).await.status, 200);

@@ -6,6 +6,7 @@
 mod answers;
 mod client;
 mod doors;
+mod failing;
 mod following;
 mod owners;
 mod privacy;

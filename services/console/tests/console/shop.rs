@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fastrand::Rng;
 use tempfile::TempDir;
@@ -49,6 +50,8 @@ pub(crate) struct Shop {
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) served: JoinHandle<Result<(), ServeError>>,
+    /// Breaks the owners that the console asks.
+    pub(crate) is_broken: Arc<AtomicBool>,
     _home: TempDir,
 }
 
@@ -62,11 +65,12 @@ impl Shop {
         let key = InstallationKey::create(&home.path().join("key")).unwrap();
         let vault = Arc::new(FileVault::open(&home.path().join("vault"), key, Arc::new(Noon)).unwrap().vault);
         let (broker, reading) = day(&*vault, SEED);
+        let is_broken = Arc::new(AtomicBool::new(false));
         let log = Arc::new(broker.connect(ProcessId(500), &Faults::none()));
         let (health, metrics, shutdown) = (Health::new(), Metrics::new(), Shutdown::new());
         let world = World {
             log,
-            owners: Arc::new(LogOwners(broker.clone())),
+            owners: Arc::new(LogOwners { broker: broker.clone(), is_broken: is_broken.clone() }),
             vault: has_vault.then_some(vault as Arc<dyn KeyVault>),
             clock: Arc::new(Noon),
         };
@@ -75,7 +79,7 @@ impl Shop {
         let address = listener.local_addr().unwrap();
         let served = tokio::spawn(serve(listener, world, settings, telemetry));
         until(|| health.is_ready()).await;
-        Shop { broker, reading, address, health, metrics, shutdown, served, _home: home }
+        Shop { broker, reading, address, health, metrics, shutdown, served, is_broken, _home: home }
     }
 
     pub(crate) fn log(&self) -> MemoryLog {

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -115,6 +115,13 @@ impl WriteLock {
         }
         file.set_len(0).map_err(failed)?;
         Ok(WriteLock(file))
+    }
+
+    /// Whether the directory still holds what was locked, and no other log lies in its place.
+    pub(crate) fn is_in_place(&self, directory: &Directory) -> bool {
+        let ours = self.0.metadata().map(|ours| (ours.dev(), ours.ino()));
+        let there = fs::metadata(directory.lock()).map(|there| (there.dev(), there.ino()));
+        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
     }
 
     /// Tells readers that what is there was checked.

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tradewind_ports::{LogError, TopicPartition};
 
@@ -124,6 +125,20 @@ impl Store {
         self.has_superseded = has_superseded;
         self.heads.install(changed);
         Ok(made)
+    }
+
+    /// Moves the WAL into the database and closes it, as SQLite would by itself, if that is still where it was.
+    ///
+    /// SQLite looks first whether it is, then moves, which takes a while, then deletes the WAL by its name. Where the
+    /// directory was replaced meanwhile, that would be another log's; so nothing is left to move before we look.
+    pub(crate) fn close(self, is_in_place: impl FnOnce() -> bool) {
+        // What can't be moved now is moved when the log is opened again; nobody is waited for.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = truncate_wal(&self.connection);
+        if !is_in_place() {
+            // If this fails, SQLite looks once more by itself.
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
     }
 
     /// Raises the epoch of a writer: all older ones are fenced.

@@ -141,7 +141,7 @@ impl WriterThread {
             swept_at: Instant::now(),
             to_sweep: Vec::new(),
             sweepers: Vec::new(),
-            _lock: lock,
+            lock,
         };
         let spawned = std::thread::Builder::new().name("log-writer".into()).spawn(move || writing.run());
         let thread = spawned.map_err(|error| LogError::Unavailable { reason: format!("start a thread: {error}") })?;
@@ -178,7 +178,7 @@ struct Writing {
     to_sweep: Vec<TopicPartition>,
     sweepers: Vec<Reply<()>>,
     /// Below the store: it is closed before the lock is given up.
-    _lock: WriteLock,
+    lock: WriteLock,
 }
 
 impl Writing {
@@ -217,7 +217,12 @@ impl Writing {
                     });
                     answer(&reply, deleted);
                 }
-                Some(Request::Stop) => return,
+                Some(Request::Stop) => {
+                    if let State::Open(store) = std::mem::replace(&mut self.state, State::Closed) {
+                        self.close(*store);
+                    }
+                    return;
+                }
                 None => {}
             }
         }
@@ -344,10 +349,14 @@ impl Writing {
                 Ok(done)
             }
             Err(error) => {
-                drop(store);
+                self.close(*store);
                 Err(self.remember(error))
             }
         }
+    }
+
+    fn close(&self, store: Store) {
+        store.close(|| self.lock.is_in_place(&self.settings.directory));
     }
 
     fn remember(&mut self, error: LogError) -> LogError {
@@ -358,7 +367,17 @@ impl Writing {
     }
 
     fn reopen(&self) -> Result<Store, LogError> {
-        let opened = Store::open(&self.settings.directory, self.settings.partitions, self.heads.clone());
+        let directory = &self.settings.directory;
+        if !self.lock.is_in_place(directory) {
+            return Err(LogError::Damaged {
+                at: format!(
+                    "{}: it was taken away or replaced while this process wrote to it",
+                    directory.path().display()
+                ),
+                remedy: "put it back, or start this process again on the one that is there".into(),
+            });
+        }
+        let opened = Store::open(directory, self.settings.partitions, self.heads.clone());
         let store = opened.map_err(|error| match error {
             OpenError::Log(error) => error,
             OpenError::Held { reason } | OpenError::Unfit { reason } => LogError::Unavailable { reason },

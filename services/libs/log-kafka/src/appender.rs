@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tradewind_ports::{LogError, NewRecord, TopicPartition};
 
 use crate::errors::{is_refused, unavailable};
-use crate::native::is_certainly_not_stored;
+use crate::native::{is_certainly_not_stored, remind};
 use crate::records::{excess, partition_number, to_kafka};
 use crate::settings::KafkaSettings;
 
@@ -19,6 +19,9 @@ use crate::settings::KafkaSettings;
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// A report comes at the latest when its record's time is over; beyond this it never will.
 const REPORT_GRACE: Duration = Duration::from_secs(5);
+
+/// No report within this, and the producer is told its brokers again: it may have forgotten them.
+const REMIND_EVERY: Duration = Duration::from_secs(1);
 
 /// What became of one record.
 enum Report {
@@ -59,12 +62,14 @@ impl ProducerContext for Reports {
 pub(crate) struct Appender {
     producer: ThreadedProducer<Reports>,
     give_up_after: Duration,
+    pub(crate) bootstrap: String,
 }
 
 impl Appender {
     pub(crate) fn open(settings: &KafkaSettings) -> Result<Appender, KafkaError> {
         let producer = settings.appender().create_with_context(Reports)?;
-        Ok(Appender { producer, give_up_after: settings.append_timeout })
+        let (give_up_after, bootstrap) = (settings.append_timeout, settings.bootstrap.clone());
+        Ok(Appender { producer, give_up_after, bootstrap })
     }
 
     /// Whether it will never append again; a new one will.
@@ -116,7 +121,7 @@ impl Appender {
         let mut offsets = vec![0; records];
         let mut failures = Vec::new();
         for _ in 0..records {
-            match reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.next_report(reports, deadline) {
                 Ok(Report::Stored { index, offset }) => offsets[index] = offset,
                 Ok(Report::Failed { is_certainly_not_stored, code }) => failures.push((is_certainly_not_stored, code)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -132,5 +137,15 @@ impl Appender {
             true => LogError::Unavailable { reason },
             false => LogError::Indefinite { reason },
         })
+    }
+
+    fn next_report(&self, reports: &Receiver<Report>, deadline: Instant) -> Result<Report, RecvTimeoutError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match reports.recv_timeout(left.min(REMIND_EVERY)) {
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => remind(self.producer.client(), &self.bootstrap),
+                report => return report,
+            }
+        }
     }
 }

@@ -22,9 +22,16 @@ pub(crate) fn unavailable(doing: &str, error: &KafkaError) -> LogError {
     LogError::Unavailable { reason: format!("{doing}: {error}") }
 }
 
-/// The partition has no leader now; it will have one.
+/// The partition has no leader now, or the client hasn't heard of it; it will.
 pub(crate) fn is_passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
-    let passing = [Code::NotLeaderForPartition, Code::LeaderNotAvailable, Code::UnknownTopicOrPartition];
+    let passing =
+        [Code::NotLeaderForPartition, Code::LeaderNotAvailable, Code::UnknownTopicOrPartition, Code::UnknownPartition];
     error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
+}
+
+/// Nobody answered in the time given, or nobody is there who could.
+pub(crate) fn is_unheard(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    error.rdkafka_error_code().is_some_and(|code| [Code::OperationTimedOut, Code::AllBrokersDown].contains(&code))
 }

@@ -21,12 +21,15 @@
 //!
 //! - Topics, their settings and what is refused at start: [`prepare`].
 //! - Reading: `reader`. Appending: `appender`. Transactions: `writer`. Who owns which partition: [`Membership`].
-//! - `native` holds the only unsafe code: two calls that rdkafka doesn't offer.
+//! - `native` holds the only unsafe code: three calls that rdkafka doesn't offer.
 
 #![deny(unsafe_code)]
 
 mod appender;
 mod errors;
+#[cfg(test)]
+#[path = "../tests/kafka/local.rs"]
+mod local;
 mod log;
 mod membership;
 mod native;

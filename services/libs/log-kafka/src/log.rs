@@ -11,7 +11,8 @@ use rdkafka::error::KafkaError;
 use tradewind_ports::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, TopicPartition, Writer};
 
 use crate::appender::Appender;
-use crate::errors::{is_passing, unavailable};
+use crate::errors::{is_passing, is_unheard, unavailable};
+use crate::native::remind;
 use crate::reader::Reader;
 use crate::records::partition_number;
 use crate::settings::{ANSWER_WITHIN, KafkaSettings, SetupError};
@@ -21,6 +22,8 @@ use crate::writer::KafkaWriter;
 const READER_IDLE: Duration = Duration::from_secs(60);
 /// From one question to the next, while a partition has no leader.
 const PASSING_PAUSE: Duration = Duration::from_millis(50);
+/// How long a question is left to a client that may not know its brokers any more.
+const ASK_SLICE: Duration = Duration::from_secs(5);
 /// A wait gives its reader up for a moment after this, so that it never shuts another caller out for long.
 const WAIT_SLICE: Duration = Duration::from_millis(200);
 
@@ -103,8 +106,13 @@ impl KafkaLog {
         let deadline = Instant::now() + ANSWER_WITHIN;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.asker.fetch_watermarks(name, partition, left) {
+            match self.asker.fetch_watermarks(name, partition, left.min(ASK_SLICE)) {
                 Err(error) if is_passing(&error) && Instant::now() + PASSING_PAUSE < deadline => {
+                    std::thread::sleep(PASSING_PAUSE);
+                }
+                // A client that doesn't know its brokers waits for one all the time it is given.
+                Err(error) if is_unheard(&error) && Instant::now() + PASSING_PAUSE < deadline => {
+                    remind(self.asker.client(), &self.settings.bootstrap);
                     std::thread::sleep(PASSING_PAUSE);
                 }
                 answer => return answer,
@@ -212,5 +220,33 @@ impl EventLog for KafkaLog {
     /// The id is the transactional id as it is, so it names installation, application and partition.
     fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {
         Ok(Box::new(KafkaWriter::open(&self.settings, id)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_ports::Topic;
+
+    use super::*;
+    use crate::local::Broker;
+    use crate::topics::prepare;
+
+    /// As one that has forgotten all its brokers. Which client forgets them is chance with a real broker, and the same
+    /// to the client: it knows nobody who answers.
+    #[test]
+    fn a_client_that_knows_nobody_is_told_its_brokers() {
+        let Some(broker) = Broker::start("reminded") else { return };
+        let there = KafkaSettings { is_dev: true, partitions: 1, ..KafkaSettings::new(&broker.address, "reminded") };
+        prepare(&there, &[Topic::Events]).expect("the topic can be made");
+        // Port 1 belongs to no Kafka anywhere.
+        let nowhere = KafkaSettings { bootstrap: "127.0.0.1:1".into(), ..there.clone() };
+        let mut log = KafkaLog::connect(nowhere).expect("good settings");
+        log.settings.bootstrap.clone_from(&there.bootstrap);
+        let appender = log.appender.get_mut().expect("nobody has it");
+        Arc::get_mut(appender).expect("nobody has it").bootstrap = there.bootstrap;
+
+        let at = Topic::Events.partition(0);
+        assert_eq!(log.append(&at, vec![NewRecord::default()]), Ok(vec![0]));
+        assert_eq!(log.bounds(&at), Ok(Bounds { start: 0, end: 1 }));
     }
 }

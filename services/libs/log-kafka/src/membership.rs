@@ -14,6 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tradewind_ports::{LogError, Topic};
 
 use crate::errors::{is_fenced, unavailable};
+use crate::native::remind;
 use crate::settings::KafkaSettings;
 
 /// What became of a partition.
@@ -40,7 +41,12 @@ pub struct Membership {
     /// The revocation to be acknowledged.
     revoked: Vec<u32>,
     is_settled: bool,
+    bootstrap: String,
+    reminded_at: Instant,
 }
+
+/// A client that knows no broker any more is as silent as one with nothing to tell.
+const REMIND_EVERY: Duration = Duration::from_secs(3);
 
 impl fmt::Debug for Membership {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +101,15 @@ impl Membership {
         let consumer: BaseConsumer<Rebalances> =
             settings.member(group, member).create_with_context(Rebalances::default()).map_err(refused)?;
         consumer.subscribe(&[&topic]).map_err(refused)?;
-        Ok(Membership { consumer, topic, unreleased: BTreeSet::new(), revoked: Vec::new(), is_settled: false })
+        Ok(Membership {
+            consumer,
+            topic,
+            unreleased: BTreeSet::new(),
+            revoked: Vec::new(),
+            is_settled: false,
+            bootstrap: settings.bootstrap.clone(),
+            reminded_at: Instant::now(),
+        })
     }
 
     /// Waits so long for changes. To be called at least every 30 s, also while a revocation is being acted on.
@@ -106,6 +120,10 @@ impl Membership {
     pub fn poll(&mut self, timeout: Duration) -> Result<Vec<Change>, LogError> {
         let deadline = Instant::now() + timeout;
         let mut failure = None;
+        if self.reminded_at.elapsed() >= REMIND_EVERY {
+            remind(self.consumer.client(), &self.bootstrap);
+            self.reminded_at = Instant::now();
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if let Some(Err(error)) = self.consumer.poll(left) {

@@ -3,9 +3,13 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::time::Duration;
 
-use rdkafka::bindings::{rd_kafka_flush, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_resp_err_t};
+use rdkafka::bindings::{
+    rd_kafka_brokers_add, rd_kafka_flush, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_resp_err_t,
+};
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
@@ -20,6 +24,18 @@ pub(crate) fn flush<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Dur
     // a condition variable and runs no callback.
     let answer = unsafe { rd_kafka_flush(producer.client().native_ptr(), timeout_ms) };
     answer == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Tells a client its first brokers again; those it knows are left as they are.
+///
+/// A client that has learned its brokers forgets those that an answer of one of them doesn't name, the first ones too. Where
+/// all brokers are just starting, the answer names none: then the client knows nobody to ask, and librdkafka, whose
+/// recovery begins with a question, is silent for ever.
+pub(crate) fn remind<C: ClientContext>(client: &Client<C>, bootstrap: &str) {
+    let Ok(bootstrap) = CString::new(bootstrap) else { return };
+    // SAFETY: both pointers are of values that live until the call returns, the second one ends with a zero byte, and
+    // librdkafka keeps a copy of it. Its clients may be called from any thread.
+    unsafe { rd_kafka_brokers_add(client.native_ptr(), bootstrap.as_ptr()) };
 }
 
 /// Whether the message of a delivery report is certainly not on the log: it was never sent, or a broker refused it.

@@ -48,7 +48,8 @@ pub struct KafkaSettings {
     /// An append that wasn't acknowledged by then is given up; with it, whether it is on the log is unknown. From a
     /// second to an hour.
     pub append_timeout: Duration,
-    /// Goes before every topic's name; empty unless two installations share a cluster.
+    /// Goes before every topic's name, and keeps writers and groups apart as well; empty unless two installations share
+    /// a cluster.
     pub topic_prefix: String,
     /// Settings of librdkafka for reaching the cluster: `security.protocol`, `ssl.*`, `sasl.*`,
     /// `enable.ssl.certificate.verification`, `client.rack`, `broker.address.family`. No others.
@@ -97,6 +98,12 @@ impl KafkaSettings {
     #[must_use]
     pub fn topic_name(&self, topic: &Topic) -> String {
         format!("{}{}", self.topic_prefix, topic.name())
+    }
+
+    /// An id of a writer or a group, which two installations of different prefixes never share, whatever they are named:
+    /// neither a prefix nor a name holds a colon.
+    fn own(&self, id: &str) -> String {
+        if self.topic_prefix.is_empty() { id.into() } else { format!("{}:{id}", self.topic_prefix) }
     }
 
     pub(crate) fn partitions_of(&self, topic: &Topic) -> u32 {
@@ -154,7 +161,7 @@ impl KafkaSettings {
     pub(crate) fn reader(&self) -> ClientConfig {
         let mut config = self.base();
         config
-            .set("group.id", format!("{}.reader", self.installation))
+            .set("group.id", self.own(&format!("{}.reader", self.installation)))
             .set("isolation.level", "read_committed")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -203,7 +210,7 @@ impl KafkaSettings {
         let queue = self.output_limit_bytes()? + 2 * MIB;
         let mut config = self.producer();
         config
-            .set("transactional.id", id)
+            .set("transactional.id", self.own(id))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
             .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (queue / 1024).to_string())
@@ -215,7 +222,7 @@ impl KafkaSettings {
     pub(crate) fn member(&self, group: &str, member: &str) -> ClientConfig {
         let mut config = self.base();
         config
-            .set("group.id", format!("{}.{group}", self.installation))
+            .set("group.id", self.own(&format!("{}.{group}", self.installation)))
             .set("group.instance.id", member)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", "15000")
@@ -324,6 +331,29 @@ mod tests {
             assert!(refusal.contains(name), "{refusal}");
         }
         assert!(KafkaSettings { installation: "a/b".into(), ..settings() }.check().is_err());
+    }
+
+    #[test]
+    fn two_prefixes_never_share_a_writer_or_a_group() {
+        let ids = |prefix: &str, installation: &str| {
+            let settings =
+                KafkaSettings { topic_prefix: prefix.into(), ..KafkaSettings::new("127.0.0.1:9092", installation) };
+            assert_eq!(settings.check(), Ok(()));
+            let writer = settings.writer(&format!("{installation}/orchestrator/0")).expect("enough memory");
+            let member = settings.member("orchestrator", "0");
+            [(writer, "transactional.id"), (member, "group.id"), (settings.reader(), "group.id")]
+                .map(|(config, setting)| config.get(setting).expect("it is set").to_owned())
+        };
+        let plain = ids("", "tradewind");
+        assert_eq!(plain, ["tradewind/orchestrator/0", "tradewind.orchestrator", "tradewind.reader"]);
+        let all = [plain, ids("blue.", "tradewind"), ids("green.", "tradewind"), ids("", "blue.tradewind")];
+        for (index, one) in all.iter().enumerate() {
+            for other in &all[index + 1..] {
+                assert!(one.iter().all(|id| !other.contains(id)), "{one:?} and {other:?}");
+            }
+        }
+        // What would make them ambiguous is no name.
+        assert!(KafkaSettings { topic_prefix: "a:b".into(), ..settings() }.check().is_err());
     }
 
     #[test]

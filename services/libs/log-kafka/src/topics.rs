@@ -198,7 +198,7 @@ fn not_created(settings: &KafkaSettings, name: String, code: RDKafkaErrorCode, b
         expected: "there".into(),
         fix: if is_too_small {
             format!(
-                "add brokers to {}, which has {brokers} of at least {REPLICAS_MIN}; for development set is_dev",
+                "add brokers to {}, which has {brokers} of at least {REPLICAS_MIN}; for development set dev = true in [kafka]",
                 settings.bootstrap
             )
         } else {
@@ -242,7 +242,7 @@ fn check_shape(settings: &KafkaSettings, topic: &Topic, metadata: &Metadata) -> 
             format!("kafka-topics.sh --bootstrap-server {bootstrap} --alter --topic {name} --partitions {expected}")
         } else {
             format!(
-                "set partitions to {partitions}, or another topic_prefix and import the log: partitions can't be taken away"
+                "set partitions to {partitions}, or another topic_prefix in [kafka] and import the log: partitions can't be taken away"
             )
         };
         mismatches.push(mismatch("partitions", partitions.to_string(), expected.to_string(), fix));

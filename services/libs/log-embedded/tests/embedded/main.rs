@@ -1,6 +1,7 @@
 //! What happens to the embedded log when processes end, the power fails, bytes
 //! change, and several processes use it.
 
+mod again;
 mod beside;
 mod child;
 mod damage;

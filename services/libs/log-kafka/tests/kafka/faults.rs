@@ -284,6 +284,8 @@ fn a_cluster_without_replicas(broker: &Broker, prefix: &str) {
     let production = KafkaSettings { is_dev: false, ..development.clone() };
     let refusal = prepare(&production, &[Topic::Events]).expect_err("one broker is too few").to_string();
     assert!(refusal.contains("which has 1 of at least 3"), "{refusal}");
+    // Named as whoever configures it knows it.
+    assert!(refusal.contains("for development set dev = true in [kafka]"), "{refusal}");
     prepare(&development, &[Topic::Events]).expect("one broker will do");
     let Err(SetupError::Cluster(mismatches)) = prepare(&production, &[Topic::Events]) else { panic!("it was taken") };
     let found: Vec<(&str, &str)> = mismatches.iter().map(|m| (m.setting.as_str(), m.found.as_str())).collect();

@@ -6,5 +6,6 @@ mod absence;
 mod broker;
 mod contract;
 mod faults;
+mod forgotten;
 mod local;
 mod unreachable;
