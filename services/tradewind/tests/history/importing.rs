@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempfile::tempdir;
+use tradewind_engine::FOLD_VERSION;
 use tradewind_log_embedded::EmbeddedLog;
 use tradewind_ports::{EventLog, Topic};
 
@@ -70,7 +71,10 @@ fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing
         said.contains("partition 0: catching up: at offset").then(|| said.to_owned())
     });
     assert!(seen.contains("membership: catching up with the log before it joins"), "{seen}");
-    assert!(state.join("0").join("fold-0").is_dir(), "it may go on from there until the next one has a checkpoint");
+    assert!(
+        state.join("0").join(folded_by(FOLD_VERSION - 1)).is_dir(),
+        "it may go on from there until the next one has a checkpoint"
+    );
     orchestrator.wait_for("operations", "/startupz", |said| (said.matches(": ready").count() == 5).then_some(()));
     assert_eq!(orchestrator.terminate(), Some(0));
     assert_eq!(kept::emitted(&log, PARTITIONS), (0, 0));
@@ -78,16 +82,22 @@ fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing
     for partition in 0..PARTITIONS {
         let left = std::fs::read_dir(state.join(partition.to_string())).unwrap();
         let left: BTreeSet<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(left, BTreeSet::from(["fold-1".to_owned(), "fold-1.lock".to_owned()]));
+        let ours = folded_by(FOLD_VERSION);
+        assert_eq!(left, BTreeSet::from([format!("{ours}.lock"), ours]));
     }
+}
+
+fn folded_by(fold_version: u32) -> String {
+    format!("fold-{fold_version}")
 }
 
 /// What lies there was folded by a release whose fold is another one.
 fn as_of_an_older_release(state: &Path) {
+    let (ours, older) = (folded_by(FOLD_VERSION), folded_by(FOLD_VERSION - 1));
     for partition in 0..PARTITIONS {
         let at = |name: &str| state.join(partition.to_string()).join(name);
-        std::fs::rename(at("fold-1"), at("fold-0")).unwrap();
-        std::fs::rename(at("fold-1.lock"), at("fold-0.lock")).unwrap();
+        std::fs::rename(at(&ours), at(&older)).unwrap();
+        std::fs::rename(at(&format!("{ours}.lock")), at(&format!("{older}.lock"))).unwrap();
     }
-    std::fs::write(state.join("caught-up"), "0\n").unwrap();
+    std::fs::write(state.join("caught-up"), format!("{}\n", FOLD_VERSION - 1)).unwrap();
 }
