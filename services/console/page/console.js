@@ -307,7 +307,7 @@ function commandSections(command) {
     ["target", entityChip(command.tenant, command.target)],
     ["sent through", command.vendor + " " + command.account + " (connection " + command.connection + ")"],
     ["kind", command.class + "; " + command.change],
-    ["about", entityChip(command.tenant, command.subject)],
+    ["about", command.subject && entityChip(command.tenant, command.subject)],
     ["products", lines.join(", ")],
     ["total", command.total],
     ["issued", fullTime(command.issued_at)],

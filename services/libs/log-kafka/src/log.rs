@@ -24,6 +24,8 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 const PASSING_PAUSE: Duration = Duration::from_millis(50);
 /// How long a question is left to a client that may not know its brokers any more.
 const ASK_SLICE: Duration = Duration::from_secs(5);
+/// A partition that says nothing for so long is asked for its end.
+const SILENT: Duration = Duration::from_secs(5);
 /// A wait gives its reader up for a moment after this, so that it never shuts another caller out for long.
 const WAIT_SLICE: Duration = Duration::from_millis(200);
 
@@ -46,6 +48,8 @@ struct Slot {
     owed: AtomicU64,
     /// When it was last read from.
     used: Mutex<Instant>,
+    /// When something last came, or the brokers were last asked whether there is something.
+    silent_since: Mutex<Instant>,
 }
 
 impl fmt::Debug for KafkaLog {
@@ -120,6 +124,18 @@ impl KafkaLog {
         }
     }
 
+    /// A reader whose client has lost its brokers is as silent as one at the end of its partition. So the ends are asked for by
+    /// another client: a reader that doesn't get there is replaced by the next read. No answer says nothing new.
+    fn doubt(&self, at: &TopicPartition, slot: &Slot) {
+        let name = self.settings.topic_name(&at.topic);
+        match self.asker.fetch_watermarks(&name, partition_number(at), ASK_SLICE) {
+            Ok((_, end)) => {
+                slot.owed.fetch_max(u64::try_from(end).unwrap_or(0), Ordering::Relaxed);
+            }
+            Err(_) => remind(self.asker.client(), &self.settings.bootstrap),
+        }
+    }
+
     /// The reader of the slot, standing at `from`.
     fn place(&self, slot: &Slot, reader: &mut Option<Reader>, at: &TopicPartition, from: u64) -> Result<(), LogError> {
         if reader.as_ref().is_some_and(|reader| reader.stands_at(from)) {
@@ -173,7 +189,7 @@ impl KafkaLog {
 
 impl Slot {
     fn new(now: Instant) -> Slot {
-        Slot { reader: Mutex::new(None), owed: AtomicU64::new(0), used: Mutex::new(now) }
+        Slot { reader: Mutex::new(None), owed: AtomicU64::new(0), used: Mutex::new(now), silent_since: Mutex::new(now) }
     }
 }
 
@@ -199,10 +215,18 @@ impl EventLog for KafkaLog {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let has_come = self.with_reader(at, from, &slot, |reader| reader.wait(left.min(WAIT_SLICE)))?;
+            if has_come {
+                *lock(&slot.silent_since) = Instant::now();
+            }
             if has_come || left.is_zero() {
-                return Ok(());
+                break;
             }
         }
+        if lock(&slot.silent_since).elapsed() >= SILENT {
+            *lock(&slot.silent_since) = Instant::now();
+            self.doubt(at, &slot);
+        }
+        Ok(())
     }
 
     fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> Result<Vec<u64>, LogError> {
@@ -248,5 +272,28 @@ mod tests {
         let at = Topic::Events.partition(0);
         assert_eq!(log.append(&at, vec![NewRecord::default()]), Ok(vec![0]));
         assert_eq!(log.bounds(&at), Ok(Bounds { start: 0, end: 1 }));
+    }
+
+    #[test]
+    fn a_reader_that_knows_nobody_is_replaced() {
+        let Some(broker) = Broker::start("replaced") else { return };
+        let there = KafkaSettings { is_dev: true, partitions: 1, ..KafkaSettings::new(&broker.address, "replaced") };
+        prepare(&there, &[Topic::Events]).expect("the topic can be made");
+        let at = Topic::Events.partition(0);
+        let writing = KafkaLog::connect(there.clone()).expect("good settings");
+        assert_eq!(writing.append(&at, vec![NewRecord::default()]), Ok(vec![0]));
+
+        let mut log = KafkaLog::connect(there.clone()).expect("good settings");
+        log.settings.bootstrap = "127.0.0.1:1".into();
+        let slot = log.slot(&at);
+        *lock(&slot.reader) = Some(Reader::open(&log.settings, &at, 0).expect("a consumer"));
+        drop(slot);
+        log.settings.bootstrap = there.bootstrap;
+        let deadline = Instant::now() + 4 * ANSWER_WITHIN;
+        let limit = ReadLimit { records: 10, bytes: 1_000 };
+        while !log.read(&at, 0, limit).is_ok_and(|batch| !batch.records.is_empty()) {
+            assert!(Instant::now() < deadline, "it was not replaced");
+            log.wait(&at, 0, Duration::from_millis(100)).expect("a log that answers");
+        }
     }
 }
