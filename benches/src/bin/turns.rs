@@ -24,6 +24,7 @@ use tradewind_ports::{EventLog, Topic};
 /// Slower than any run that is worth a figure.
 const AT_MOST: Duration = Duration::from_secs(600);
 
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn main() {
     let shape = Shape {
         facts: arguments::number("--facts", 1_000_000),
@@ -80,6 +81,8 @@ fn main() {
         "turns: {turns:.0} facts of commerce/s in {:.1} s, recovery of an empty partition and drains included",
         took.as_secs_f64()
     );
+    let taken = owners.count("orchestrator_turn_seconds_count").max(1);
+    println!("turns that did something: {taken}, {:.0} records each", records as f64 / taken as f64);
     println!("ratio to raw consume (records): {}", percent(rate(records, took), raw));
     println!(
         "decisions {decisions} ({} of facts), commands {commands} ({})",

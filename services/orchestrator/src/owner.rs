@@ -372,15 +372,15 @@ impl Owner {
         self.drain(alive)
     }
 
-    /// While memory is full, writes slices of the drain under way without pauses:
-    /// the fold waits for it. True if that was the last of them, and the checkpoint
-    /// is written.
+    /// While memory is nearly full, writes slices of the drain under way without
+    /// pauses: the fold waits for it. So every turn finds an eighth of it free, and is
+    /// no tiny one. True if that was the last slice, and the checkpoint is written.
     pub(crate) fn make_room(&mut self, alive: &dyn Fn()) -> Result<bool, OwnerError> {
-        if !self.is_full() {
+        let eighth = self.settings.drain_leaves / 8;
+        if self.changed_leaves() < 7 * eighth {
             return Ok(false);
         }
-        let enough = self.settings.drain_leaves - self.settings.drain_leaves / 8;
-        while self.partition.is_draining() && self.changed_leaves() >= enough {
+        while self.partition.is_draining() && self.changed_leaves() >= 6 * eighth {
             if !self.drain_slice()? {
                 return Ok(true);
             }
