@@ -89,8 +89,10 @@ pub(crate) struct State {
     unstored: usize,
     /// How many of those the open turn has changed.
     open: usize,
-    /// Those with a committed value beneath.
-    covered: Vec<Arc<[u8]>>,
+    /// How many of those have a committed value beneath.
+    covered: usize,
+    /// Which leaves got one in the open turn; some may have lost it to the store since.
+    covered_keys: Vec<Arc<[u8]>>,
     step: Option<StepUnderWay>,
     steps: u64,
     /// What every leaf was that the step under way has changed.
@@ -121,7 +123,8 @@ impl State {
             turn: 1,
             unstored: 0,
             open: 0,
-            covered: Vec::new(),
+            covered: 0,
+            covered_keys: Vec::new(),
             step: None,
             steps: 0,
             before: Vec::new(),
@@ -154,7 +157,8 @@ impl State {
             if was.layer != Layer::Turn(self.turn) {
                 self.open -= 1;
                 if held.beneath.is_some() {
-                    self.covered.pop();
+                    self.covered -= 1;
+                    self.covered_keys.pop();
                 } else {
                     self.unstored -= 1;
                 }
@@ -200,7 +204,8 @@ impl State {
                 self.open += 1;
             } else if held.layer != Layer::Turn(self.turn) {
                 held.beneath = Some(Arc::new(held.slot.clone()));
-                self.covered.push(key.clone());
+                self.covered += 1;
+                self.covered_keys.push(key.clone());
                 self.open += 1;
             }
             held.layer = Layer::Turn(self.turn);
@@ -237,11 +242,12 @@ impl State {
 
     /// The open turn is committed: its values may leave for the store.
     pub(crate) fn absorb(&mut self) {
-        for key in self.covered.drain(..) {
+        for key in self.covered_keys.drain(..) {
             if let Some(held) = self.leaves.get_mut(&key) {
                 held.beneath = None;
             }
         }
+        self.covered = 0;
         self.open = 0;
         self.turn += 1;
     }
@@ -251,7 +257,7 @@ impl State {
     }
 
     pub(crate) fn committed_leaves(&self) -> usize {
-        self.unstored - self.open + self.covered.len()
+        self.unstored - self.open + self.covered
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -306,7 +312,7 @@ impl State {
         if held.layer == Layer::Turn(self.turn) {
             if let Some(beneath) = held.beneath.take() {
                 held.slot.stored_due = due_keys(key, beneath.leaf.as_ref());
-                self.covered.retain(|covered| covered != key);
+                self.covered -= 1;
             }
             return;
         }
