@@ -74,7 +74,6 @@ pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Res
         placement,
         translation: 0,
         caused_by: Some(Cause::Command(command.id)),
-        raw: None,
         fact,
     };
     Ok(NewRecord { value: Some(bytes.into()), ..record::event(&new) })

@@ -1,15 +1,14 @@
-//! One thread a partition appends for all requests that wait for it: raw
-//! deliveries first, since facts name their offsets, then dead letters, then facts.
+//! One thread a partition appends for all requests that wait for it: deliveries
+//! as they came, and linked to them the facts, which name their offsets.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tradewind_domain::{Body, IngestAlive, Vendor};
-use tradewind_ports::{Clock, EventLog, LogError, NewRecord, Topic, TopicPartition};
+use tradewind_domain::{Body, IngestAlive};
+use tradewind_ports::{Appends, Clock, EventLog, LogError, NewRecord, Offsets, Topic, TopicPartition};
 use tradewind_wire::delivery::{dead_letter_record, raw_record};
 use tradewind_wire::record::{self, NewFact};
 
@@ -154,43 +153,33 @@ impl Appender {
     }
 
     fn write(&self, jobs: &[Job]) -> Result<(), LogError> {
-        let mut raws: BTreeMap<Vendor, (Vec<usize>, Vec<NewRecord>)> = BTreeMap::new();
-        let mut dead_letters = Vec::new();
-        for (index, job) in jobs.iter().enumerate() {
-            match &job.kept {
-                Kept::Raw { delivery, .. } => {
-                    let (indexes, records) = raws.entry(job.door.vendor.clone()).or_default();
-                    indexes.push(index);
-                    records.push(raw_record(&job.door.tenant, delivery));
+        let mut kept = Appends::new();
+        let mut facts = Vec::new();
+        for Job { door, kept: job, .. } in jobs {
+            match job {
+                Kept::Raw { delivery, facts: translated } => {
+                    let at = Topic::Raw(door.vendor.clone()).partition(self.partition);
+                    let deliveries = kept.entry(at.clone()).or_default();
+                    let place = deliveries.len();
+                    facts.extend(translated.iter().map(|fact| (at.clone(), place, record::event(fact))));
+                    deliveries.push(raw_record(&door.tenant, delivery));
                 }
-                Kept::DeadLetter(letter) => dead_letters.push(dead_letter_record(&job.door.tenant, letter)),
-            }
-        }
-        let mut raw_of: Vec<Option<(TopicPartition, u64)>> = vec![None; jobs.len()];
-        for (vendor, (indexes, records)) in raws {
-            let at = Topic::Raw(vendor).partition(self.partition);
-            let offsets = self.shared.log.append(&at, records)?;
-            for (index, offset) in indexes.into_iter().zip(offsets) {
-                raw_of[index] = Some((at.clone(), offset));
-            }
-        }
-        if !dead_letters.is_empty() {
-            self.shared.log.append(&Topic::DeadLetter.partition(self.partition), dead_letters)?;
-        }
-        let mut events = Vec::new();
-        for (job, raw) in jobs.iter().zip(raw_of) {
-            if let Kept::Raw { facts, .. } = &job.kept {
-                for fact in facts {
-                    let mut fact = fact.clone();
-                    fact.raw.clone_from(&raw);
-                    events.push(record::event(&fact));
+                Kept::DeadLetter(letter) => {
+                    let at = Topic::DeadLetter.partition(self.partition);
+                    kept.entry(at).or_default().push(dead_letter_record(&door.tenant, letter));
                 }
             }
         }
-        if !events.is_empty() {
-            self.shared.log.append(&Topic::Events.partition(self.partition), events)?;
-        }
-        Ok(())
+        let events = Topic::Events.partition(self.partition);
+        let linked = move |offsets: &Offsets| {
+            let name = |(at, place, mut fact): (TopicPartition, usize, NewRecord)| {
+                record::name_delivery(&mut fact, &at, offsets[&at][place]);
+                fact
+            };
+            let facts: Vec<NewRecord> = facts.into_iter().map(name).collect();
+            if facts.is_empty() { Appends::new() } else { Appends::from([(events, facts)]) }
+        };
+        self.shared.log.append_linked(kept, Box::new(linked))
     }
 
     fn acknowledge(&mut self, jobs: Vec<Job>) {

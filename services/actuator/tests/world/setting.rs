@@ -116,7 +116,6 @@ fn lineage_fact() -> NewFact {
         placement: 0,
         translation: 0,
         caused_by: None,
-        raw: None,
         fact,
     }
 }

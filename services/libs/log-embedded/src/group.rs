@@ -9,12 +9,19 @@ use crate::schema::{self, RECORD_COLUMNS};
 use crate::store::{Changes, Store};
 
 /// Records that show together or not at all.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Transaction {
     /// Who writes it; `None` for what is appended outside any transaction.
     pub(crate) author: Option<Author>,
-    pub(crate) writes: Vec<(TopicPartition, Vec<NewRecord>)>,
+    pub(crate) writes: Vec<Write>,
+    /// More of it, made of the first offset of each of the writes.
+    pub(crate) linked: Option<LinkedWrites>,
 }
+
+pub(crate) type Write = (TopicPartition, Vec<NewRecord>);
+
+/// An error refuses what is linked, and only that.
+pub(crate) type LinkedWrites = Box<dyn FnOnce(&[u64]) -> Result<Vec<Write>, LogError> + Send>;
 
 /// One life of a transactional writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,30 +45,40 @@ pub(crate) fn bytes(record: &NewRecord) -> usize {
 }
 
 /// Writes the transactions whose authors are not fenced. Returns for each the
-/// first offset of each of its writes; `None` for one that is fenced.
+/// first offset of each of its writes, without the linked ones.
 pub(crate) fn write(
     store: &mut Store,
-    transactions: &[&Transaction],
+    transactions: Vec<Transaction>,
     now: Timestamp,
-) -> Result<Vec<Option<Vec<u64>>>, LogError> {
-    let is_fenced = |transaction: &&Transaction| {
+) -> Result<Vec<Result<Vec<u64>, LogError>>, LogError> {
+    let is_fenced = |transaction: &Transaction| {
         let author = transaction.author.as_ref();
         author.is_some_and(|author| store.epochs.get(&author.id) != Some(&author.epoch))
     };
     let fenced: Vec<bool> = transactions.iter().map(is_fenced).collect();
     if fenced.iter().all(|is_fenced| *is_fenced) {
-        return Ok(vec![None; transactions.len()]);
+        return Ok(vec![Err(LogError::Fenced); transactions.len()]);
     }
     store.commit(|changes| {
-        let offsets = transactions.iter().zip(fenced).map(|(transaction, is_fenced)| {
+        let written = transactions.into_iter().zip(fenced).map(|(transaction, is_fenced)| {
             if is_fenced {
-                return Ok(None);
+                return Ok(Err(LogError::Fenced));
             }
-            let insert = |(at, records): &(TopicPartition, Vec<NewRecord>)| insert(changes, at, records, now);
-            transaction.writes.iter().map(insert).collect::<Result<Vec<u64>, LogError>>().map(Some)
+            let firsts = insert_all(changes, &transaction.writes, now)?;
+            match transaction.linked.map(|linked| linked(&firsts)) {
+                None => {}
+                Some(Ok(writes)) => drop(insert_all(changes, &writes, now)?),
+                Some(Err(refusal)) => return Ok(Err(refusal)),
+            }
+            Ok(Ok(firsts))
         });
-        offsets.collect()
+        written.collect()
     })
+}
+
+/// Inserts writes; returns the first offset of each.
+fn insert_all(changes: &mut Changes<'_>, writes: &[Write], now: Timestamp) -> Result<Vec<u64>, LogError> {
+    writes.iter().map(|(at, records)| insert(changes, at, records, now)).collect()
 }
 
 /// Inserts behind the end of a partition; returns the first offset.

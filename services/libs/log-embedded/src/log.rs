@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tradewind_domain::Timestamp;
-use tradewind_ports::{Batch, Bounds, Clock, EventLog, LogError, NewRecord, ReadLimit, TopicPartition, Writer};
+use tradewind_ports::{
+    Appends, Batch, Bounds, Clock, EventLog, Linked, LogError, NewRecord, ReadLimit, TopicPartition, Writer,
+};
 
 use crate::directory::{Beside, Directory, beside, length};
 use crate::group::{Transaction, bytes};
@@ -224,8 +226,28 @@ impl EventLog for EmbeddedLog {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let firsts = writing.requests.write(Transaction { author: None, writes: vec![(at.clone(), records)] })?;
+        let writes = vec![(at.clone(), records)];
+        let firsts = writing.requests.write(Transaction { author: None, writes, linked: None })?;
         Ok(firsts.into_iter().flat_map(|first| first..first + count).collect())
+    }
+
+    /// In one commit: the thread that writes knows the next offset of every partition.
+    fn append_linked(&self, first: Appends, linked: Linked) -> Result<(), LogError> {
+        let writing = self.writing()?;
+        for (at, records) in &first {
+            self.limits.check(at, records)?;
+        }
+        let limits = self.limits;
+        let counts: Vec<(TopicPartition, u64)> =
+            first.iter().map(|(at, records)| (at.clone(), records.len() as u64)).collect();
+        let linked = move |firsts: &[u64]| {
+            let place = |((at, count), first): ((TopicPartition, u64), &u64)| (at, (*first..first + count).collect());
+            let made = linked(&counts.into_iter().zip(firsts).map(place).collect());
+            made.iter().try_for_each(|(at, records)| limits.check(at, records))?;
+            Ok(made.into_iter().collect())
+        };
+        let writes = first.into_iter().collect();
+        writing.requests.write(Transaction { author: None, writes, linked: Some(Box::new(linked)) }).map(drop)
     }
 
     fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {
@@ -245,7 +267,7 @@ mod tests {
     use tempfile::TempDir;
     use tradewind_domain::Vendor;
     use tradewind_ports::contract::{EventLogHarness, check_event_log};
-    use tradewind_ports::{Headers, Topic};
+    use tradewind_ports::{Headers, Offsets, Topic};
 
     use crate::compaction::TOMBSTONE_MS;
 
@@ -332,6 +354,10 @@ mod tests {
             self.log.append(at, records)
         }
 
+        fn append_linked(&self, first: Appends, linked: Linked) -> Result<(), LogError> {
+            self.log.append_linked(first, linked)
+        }
+
         fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {
             self.log.writer(id)
         }
@@ -392,6 +418,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_linked_is_one_commit_with_what_it_names() {
+        let directory = TempDir::new().expect("a directory");
+        let log = EmbeddedLog::open(directory.path(), Options::new(4)).expect("open");
+        let commits = || opening::inspect(&log.directory).expect("a log").commits;
+        log.append(&keys(), vec![record("a", "1")]).expect("append");
+        let before = commits();
+        let first = || Appends::from([(commands(), vec![record("b", "2")])]);
+        let linked = |size: usize| {
+            let value = move |offset: &u64| NewRecord { value: Some(vec![0; size]), ..record(&offset.to_string(), "") };
+            let made = move |offsets: &Offsets| {
+                Appends::from([(Topic::Events.partition(0), offsets[&commands()].iter().map(value).collect())])
+            };
+            Box::new(made)
+        };
+        log.append_linked(first(), linked(1)).expect("append");
+        assert_eq!(commits(), before + 1);
+        // What can't be stored is refused alone, and the thread that writes goes on.
+        let refused = log.append_linked(first(), linked(RECORD_BYTES + 1));
+        assert!(matches!(refused, Err(LogError::Refused { .. })), "{refused:?}");
+        log.append_linked(first(), linked(2)).expect("append");
+        let events = log.read(&Topic::Events.partition(0), 0, WHOLE).expect("read").records;
+        assert_eq!(events.iter().map(|event| event.key.clone()).collect::<Vec<_>>(), [b"0", b"2"]);
+        assert_eq!(values(&log, &commands(), 0).len(), 3);
+    }
+
+    #[test]
     fn a_fenced_writer_is_refused_by_the_thread_that_writes_too() {
         let directory = TempDir::new().expect("a directory");
         let log = EmbeddedLog::open(directory.path(), Options::new(4)).expect("open");
@@ -399,7 +451,7 @@ mod tests {
         let (epoch, _) = requests.raise_epoch("owner-0").expect("an epoch");
         let commit = |epoch| {
             let author = Some(crate::group::Author { id: "owner-0".into(), epoch });
-            requests.write(Transaction { author, writes: vec![(commands(), vec![record("a", "1")])] })
+            requests.write(Transaction { author, writes: vec![(commands(), vec![record("a", "1")])], linked: None })
         };
         commit(epoch).expect("commit");
         requests.raise_epoch("owner-0").expect("an epoch");

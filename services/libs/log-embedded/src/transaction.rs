@@ -76,7 +76,8 @@ impl Writer for EmbeddedWriter {
         if writes.is_empty() {
             return Ok(());
         }
-        let transaction = Transaction { author: Some(self.author.clone()), writes: writes.into_iter().collect() };
+        let transaction =
+            Transaction { author: Some(self.author.clone()), writes: writes.into_iter().collect(), linked: None };
         self.requests.write(transaction).map(drop)
     }
 }

@@ -248,6 +248,7 @@ impl Writing {
     /// Adds what waits already. Returns the first request that is of another
     /// kind: it must see the group written, and none of what comes after it.
     fn gather(&mut self, group: &mut Vec<(Transaction, Reply<Vec<u64>>)>) -> Option<Request> {
+        // What is linked to others is not counted: it is not made yet.
         let mut records: usize = group.iter().map(|(transaction, _)| transaction.records()).sum();
         let mut bytes: usize = group.iter().map(|(transaction, _)| transaction.bytes()).sum();
         while records < GROUP_RECORDS && bytes < GROUP_BYTES {
@@ -265,21 +266,10 @@ impl Writing {
     }
 
     fn write(&mut self, group: Vec<(Transaction, Reply<Vec<u64>>)>) {
-        let written = self.with_store(|store, settings| {
-            let transactions: Vec<&Transaction> = group.iter().map(|(transaction, _)| transaction).collect();
-            group::write(store, &transactions, settings.clock.now())
-        });
-        match written {
-            Ok(written) => {
-                for ((_, reply), offsets) in group.iter().zip(written) {
-                    answer(reply, offsets.ok_or(LogError::Fenced));
-                }
-            }
-            Err(error) => {
-                for (_, reply) in &group {
-                    answer(reply, Err(error.clone()));
-                }
-            }
+        let (transactions, replies): (Vec<Transaction>, Vec<_>) = group.into_iter().unzip();
+        match self.with_store(|store, settings| group::write(store, transactions, settings.clock.now())) {
+            Ok(written) => replies.iter().zip(written).for_each(|(reply, offsets)| answer(reply, offsets)),
+            Err(error) => replies.iter().for_each(|reply| answer(reply, Err(error.clone()))),
         }
     }
 

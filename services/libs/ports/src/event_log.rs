@@ -3,6 +3,7 @@
 //! An offset names a place; offsets rise and may have gaps. Readers see committed
 //! records only.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ pub struct Bounds {
     /// Behind the last committed record.
     pub end: u64,
 }
+
+/// Records to be appended, in their order within each partition.
+pub type Appends = BTreeMap<TopicPartition, Vec<NewRecord>>;
+
+/// Where records were appended, in the order in which they were given.
+pub type Offsets = BTreeMap<TopicPartition, Vec<u64>>;
+
+/// Makes records of the places that others got. Does nothing slow: the log may be waiting.
+pub type Linked = Box<dyn FnOnce(&Offsets) -> Appends + Send>;
 
 /// What a caller can do about a log that did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +127,25 @@ pub trait EventLog: Send + Sync {
     ///
     /// `Indefinite` if the records may or may not be on the log.
     fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> Result<Vec<u64>, LogError>;
+
+    /// Appends `first`, and with it what `linked` makes of its offsets, outside any transaction. All is durable, and
+    /// nothing linked comes before what it names, when it returns. A log that knows the offsets of what it has yet to
+    /// store makes one commit of both.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it is, nothing linked is known to be on the log, and `first` may be there alone.
+    fn append_linked(&self, first: Appends, linked: Linked) -> Result<(), LogError> {
+        let mut offsets = Offsets::new();
+        for (at, records) in first {
+            let stored = self.append(&at, records)?;
+            offsets.insert(at, stored);
+        }
+        for (at, records) in linked(&offsets) {
+            self.append(&at, records)?;
+        }
+        Ok(())
+    }
 
     /// A transactional writer. Every earlier writer of this id is fenced, and
     /// what it left open is settled, before this returns.

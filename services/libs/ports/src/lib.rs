@@ -15,7 +15,9 @@ mod state_store;
 mod topic;
 
 pub use clock::Clock;
-pub use event_log::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, Record, Writer};
+pub use event_log::{
+    Appends, Batch, Bounds, EventLog, Linked, LogError, NewRecord, Offsets, ReadLimit, Record, Writer,
+};
 pub use headers::Headers;
 pub use key_vault::{KeyVault, SealingKey, VaultError};
 pub use state_store::{Checkpoint, DueKey, MAX_SLICE, StateStore, StoreError, Stored, Write};

@@ -106,7 +106,6 @@ fn new_fact(tenant: &Tenant, source: Source, object: &[u8], version: &str, fact:
         placement: 1,
         translation: 1,
         caused_by: None,
-        raw: None,
         fact,
     }
 }

@@ -92,7 +92,6 @@ fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
         placement: 1,
         translation: 0,
         caused_by: Some(Cause::Command(command.id)),
-        raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }
 }

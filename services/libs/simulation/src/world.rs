@@ -78,7 +78,6 @@ fn system_fact(at: Timestamp, body: Body) -> NewFact {
         placement: 0,
         translation: 0,
         caused_by: None,
-        raw: None,
         fact: Fact { occurred_at: at, body },
     }
 }

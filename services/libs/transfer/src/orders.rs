@@ -173,7 +173,6 @@ pub(crate) fn fact(
         placement,
         translation: 1,
         caused_by: None,
-        raw: None,
         fact: Fact { occurred_at: order.placed_at, body },
     }
 }

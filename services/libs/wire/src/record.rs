@@ -25,8 +25,6 @@ pub struct NewFact {
     pub translation: u32,
     /// What led to it, where that is known.
     pub caused_by: Option<Cause>,
-    /// The delivery it was translated from, and its offset.
-    pub raw: Option<(TopicPartition, u64)>,
     pub fact: Fact,
 }
 
@@ -44,7 +42,6 @@ impl NewFact {
             placement,
             translation: 0,
             caused_by: None,
-            raw: None,
             fact: Fact { occurred_at: at, body },
         }
     }
@@ -92,10 +89,13 @@ pub fn event(new: &NewFact) -> NewRecord {
     if let Some(cause) = new.caused_by {
         writer = writer.text(headers::CAUSED_BY, cause);
     }
-    if let Some((at, offset)) = &new.raw {
-        writer = writer.text(headers::RAW, format_args!("{}/{}/{offset}", at.topic.name(), at.partition));
-    }
     NewRecord { key: new.tenant.as_bytes().to_vec(), headers: writer.finish(), value: Some(fact::encode(&new.fact)) }
+}
+
+/// Adds to an event where the delivery lies that it was translated from.
+pub fn name_delivery(event: &mut NewRecord, at: &TopicPartition, offset: u64) {
+    let place = format!("{}/{}/{offset}", at.topic.name(), at.partition);
+    event.headers.push(headers::RAW, place.as_bytes());
 }
 
 /// The fact of a record of `tradewind.events`, with its place and time.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tradewind_domain::Vendor;
 
-use crate::event_log::{Bounds, EventLog, LogError, NewRecord, ReadLimit, Record};
+use crate::event_log::{Appends, Bounds, EventLog, LogError, NewRecord, Offsets, ReadLimit, Record};
 use crate::headers::Headers;
 use crate::topic::{Topic, TopicPartition};
 
@@ -110,10 +110,11 @@ type Test = fn(&mut dyn EventLogHarness);
 ///
 /// The adapter breaks the contract.
 pub fn check_event_log(mut fresh: impl FnMut() -> Box<dyn EventLogHarness>) {
-    let tests: [(&str, Test); 13] = [
+    let tests: [(&str, Test); 14] = [
         ("records keep their order, key, headers and value", records_keep_their_order),
         ("partitions and topics are apart", partitions_are_apart),
         ("a read starts at its offset and keeps its limit", a_read_starts_at_its_offset),
+        ("linked records name the places of others", linked_records_name_the_places_of_others),
         ("what was acknowledged survives a crash", what_was_acknowledged_survives_a_crash),
         ("a transaction shows on all its topics or on none", a_transaction_is_all_or_none),
         ("a transaction that was not committed is never seen", an_open_transaction_is_never_seen),
@@ -179,6 +180,28 @@ fn a_read_starts_at_its_offset(harness: &mut dyn EventLogHarness) {
     assert_eq!((behind.records.len(), behind.next), (0, bounds.end));
     let tiny = ReadLimit { records: 1, bytes: 1 << 20 };
     assert_eq!(texts(&read_all(log.as_ref(), &events(), 0, tiny, Due { records: 4, within })), ["a", "b", "c", "d"]);
+}
+
+fn linked_records_name_the_places_of_others(harness: &mut dyn EventLogHarness) {
+    let within = harness.shows_within();
+    let log = harness.open();
+    append(log.as_ref(), &commands(), &["before"]);
+    let first = Appends::from([(commands(), vec![record("a"), record("b")]), (decisions(), vec![record("c")])]);
+    let linked = |offsets: &Offsets| {
+        let named = |at: &TopicPartition| offsets[at].iter().map(|offset| record(&offset.to_string()));
+        Appends::from([(events(), named(&decisions()).chain(named(&commands())).collect())])
+    };
+    log.append_linked(first, Box::new(linked)).expect("append");
+    drop(log);
+    harness.crash();
+    let log = harness.open();
+    let offsets_of = |at: &TopicPartition, due: usize| {
+        let records = read_all(log.as_ref(), at, 0, WHOLE, Due { records: due, within });
+        records.iter().map(|record| record.offset.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(log.as_ref(), &commands(), 3, within), ["before", "a", "b"]);
+    let named = [offsets_of(&decisions(), 1), offsets_of(&commands(), 3)[1..].to_vec()].concat();
+    assert_eq!(shown(log.as_ref(), &events(), 3, within), named);
 }
 
 fn what_was_acknowledged_survives_a_crash(harness: &mut dyn EventLogHarness) {

@@ -157,7 +157,6 @@ pub(crate) fn succeeded(command: &Command, at: Timestamp) -> NewFact {
         placement: 1,
         translation: 0,
         caused_by: Some(Cause::Command(command.id)),
-        raw: None,
         fact: Fact { occurred_at: at, body: Body::Outcome(outcome) },
     }
 }

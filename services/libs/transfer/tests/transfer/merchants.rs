@@ -37,7 +37,6 @@ pub(crate) fn of_system(at: Timestamp, body: Body) -> NewFact {
         placement: 0,
         translation: 0,
         caused_by: None,
-        raw: None,
         fact: Fact { occurred_at: at, body },
     }
 }

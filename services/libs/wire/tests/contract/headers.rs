@@ -22,7 +22,6 @@ pub(crate) fn new_fact_of(envelope: &Envelope) -> NewFact {
         placement: envelope.placement,
         translation: envelope.translation,
         caused_by: envelope.caused_by,
-        raw: None,
         fact: envelope.fact.clone(),
     }
 }
@@ -38,7 +37,6 @@ pub(crate) fn new_cart() -> NewFact {
         placement: 1,
         translation: 4,
         caused_by: Some(Cause::Command(samples::command_id(1))),
-        raw: Some((Topic::Raw(samples::shopify()).partition(11), 77)),
         fact: samples::cart_updated(),
     }
 }
@@ -69,7 +67,9 @@ fn an_event_is_a_cloud_event() {
         ("tw-caused-by", "command/636f6d6d-616e-642d-6964-2d3030303031"),
         ("tw-raw", "tradewind.raw.shopify/11/77"),
     ];
-    check(&record::event(&new_cart()), "demo", &expected);
+    let mut event = record::event(&new_cart());
+    record::name_delivery(&mut event, &Topic::Raw(samples::shopify()).partition(11), 77);
+    check(&event, "demo", &expected);
 }
 
 #[test]
@@ -81,7 +81,6 @@ fn what_is_not_known_has_no_header() {
         recorded_at: None,
         translation: 0,
         caused_by: None,
-        raw: None,
         fact: samples::envelope().fact,
         ..new_cart()
     };

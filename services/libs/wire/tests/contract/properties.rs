@@ -51,7 +51,6 @@ fn new_fact() -> impl Strategy<Value = NewFact> {
         placement: envelope.placement,
         translation: envelope.translation,
         caused_by: envelope.caused_by,
-        raw: None,
         fact,
     })
 }
