@@ -1,5 +1,5 @@
 //! One delivery, from its bytes to what is appended for it: verified, translated,
-//! sealed. Everything here blocks, and none of it knows of sockets.
+//! sealed. Only the keys may have to be waited for, and nothing here knows of sockets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tradewind_domain::{
     Account, Arrival, Cause, ConnectionName, DeadLetter, Digest, EntityKey, EntityKind, FactId, FactIdentity, Header,
     Name, RawDelivery, Source, Tenant, Timestamp, Vendor, derive, key_owner_digest,
 };
-use tradewind_ports::{KeyVault, SealingKey, VaultError};
+use tradewind_ports::{SealingKey, VaultError};
 use tradewind_vendors::{Delivery, Draft, Fetched, Misunderstood, Refusal, Request, Translation};
 use tradewind_wire::record::NewFact;
 use tradewind_wire::seal::seal;
@@ -29,6 +29,9 @@ pub(crate) struct Received {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
+
+/// Where keys come from: the vault, waiting for it or not.
+pub(crate) type Keys<'a> = &'a dyn Fn(&Tenant, &Digest) -> Result<SealingKey, VaultError>;
 
 /// What is to be appended for a delivery.
 #[derive(Clone, Debug)]
@@ -50,9 +53,15 @@ pub(crate) enum Read {
     Vault(VaultError),
 }
 
+impl Read {
+    pub(crate) fn kept(kept: Result<Kept, VaultError>) -> Read {
+        kept.map_or_else(Read::Vault, Read::Kept)
+    }
+}
+
 impl Received {
     /// Reads the delivery, with the vendor's answer where it asked for one.
-    pub(crate) fn read(&self, vault: &dyn KeyVault, fetched: Option<&FetchAnswer>) -> Read {
+    pub(crate) fn read(&self, keys: Keys<'_>, fetched: Option<&FetchAnswer>) -> Read {
         let Door { account, secrets, inbound, .. } = &*self.door;
         let delivery = Delivery { received_at: self.received_at, headers: &self.headers, body: &self.body };
         let verified = match (inbound.verify)(delivery, account, secrets) {
@@ -71,20 +80,20 @@ impl Received {
         }))
         .unwrap_or_else(|_| Err(misunderstood("translator_failed", "that our own code does not panic")));
         let kept = match translation {
-            Ok(Translation::Facts(drafts)) => self.seal(vault, drafts),
-            Ok(Translation::NotInCatalogue { .. }) => self.seal(vault, Vec::new()),
+            Ok(Translation::Facts(drafts)) => self.seal(keys, drafts),
+            Ok(Translation::NotInCatalogue { .. }) => self.seal(keys, Vec::new()),
             Ok(Translation::Fetch(request)) if fetched.is_none() => return Read::Fetch(request),
             Ok(Translation::Fetch(_)) => {
-                self.lay_aside(vault, misunderstood("fetch_again", "facts from the answer, not another question"))
+                self.lay_aside(keys, misunderstood("fetch_again", "facts from the answer, not another question"))
             }
-            Err(misunderstood) => self.lay_aside(vault, misunderstood),
+            Err(misunderstood) => self.lay_aside(keys, misunderstood),
         };
-        kept.map_or_else(Read::Vault, Read::Kept)
+        Read::kept(kept)
     }
 
     /// The delivery as a dead letter.
-    pub(crate) fn lay_aside(&self, vault: &dyn KeyVault, misunderstood: Misunderstood) -> Result<Kept, VaultError> {
-        let key = vault.key_of(&self.door.tenant, &connection_owner(&self.door.tenant, &self.door.connection))?;
+    pub(crate) fn lay_aside(&self, keys: Keys<'_>, misunderstood: Misunderstood) -> Result<Kept, VaultError> {
+        let key = keys(&self.door.tenant, &connection_owner(&self.door.tenant, &self.door.connection))?;
         Ok(Kept::DeadLetter(DeadLetter {
             delivery: self.sealed_whole(&key),
             reason: misunderstood.reason,
@@ -93,23 +102,23 @@ impl Received {
         }))
     }
 
-    fn seal(&self, vault: &dyn KeyVault, drafts: Vec<Draft>) -> Result<Kept, VaultError> {
+    fn seal(&self, keys: Keys<'_>, drafts: Vec<Draft>) -> Result<Kept, VaultError> {
         let tenant = &self.door.tenant;
         let whole_owner = drafts
             .iter()
             .find_map(|draft| person_of(draft).map(|owner| key_owner_digest(tenant, owner)))
             .unwrap_or_else(|| connection_owner(&self.door.tenant, &self.door.connection));
-        let delivery = self.sealed_whole(&vault.key_of(tenant, &whole_owner)?);
-        let facts = drafts.into_iter().map(|draft| self.sealed_fact(vault, draft)).collect::<Result<_, _>>()?;
+        let delivery = self.sealed_whole(&keys(tenant, &whole_owner)?);
+        let facts = drafts.into_iter().map(|draft| self.sealed_fact(keys, draft)).collect::<Result<_, _>>()?;
         Ok(Kept::Raw { delivery, facts })
     }
 
-    fn sealed_fact(&self, vault: &dyn KeyVault, draft: Draft) -> Result<NewFact, VaultError> {
+    fn sealed_fact(&self, keys: Keys<'_>, draft: Draft) -> Result<NewFact, VaultError> {
         let Door { tenant, vendor, account, placement, inbound, .. } = &*self.door;
         let Draft { id, mut fact, caused_by, personal } = draft;
         if !personal.is_empty() {
             let owner = fact.body.key_owner().expect("a fact with personal values is about an object");
-            let key = vault.key_of(tenant, &key_owner_digest(tenant, owner))?;
+            let key = keys(tenant, &key_owner_digest(tenant, owner))?;
             for value in &personal {
                 let slot = fact.body.sealed_slot(value.field);
                 *slot.unwrap_or_else(|| panic!("expected a slot for {}", value.field)) =
@@ -126,7 +135,6 @@ impl Received {
             placement: *placement,
             translation: inbound.translation,
             caused_by: caused_by.map(Cause::Command),
-            raw: None,
             fact,
         })
     }

@@ -1,5 +1,6 @@
 //! The public door: one address a connection, and what each request is answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,10 +13,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tradewind_domain::{Digest, Tenant};
+use tradewind_ports::VaultError;
 
 use crate::answer::Answer;
 use crate::appender::{Appenders, Job};
-use crate::delivery::{Kept, Read, Received, misunderstood};
+use crate::delivery::{Kept, Keys, Read, Received, misunderstood};
 use crate::directory::{Current, Door};
 use crate::metrics::Counted;
 use crate::outage::Outages;
@@ -27,6 +30,9 @@ const MEMORY_UNIT: usize = 1024;
 
 /// What a delivery costs beside its body.
 const DELIVERY_BYTES: usize = 4096;
+
+/// Up to here a delivery is read in less time than handing it to another thread and back takes, or not much more.
+const AT_ONCE_BYTES: usize = 64 << 10;
 
 const NO_VENDOR: &str = "none";
 
@@ -133,47 +139,68 @@ impl Ingress {
         }
     }
 
-    /// Reads the delivery on a thread that may block, and from there hands it on.
+    /// Reads the delivery and hands it on: where it came in, or on a thread that may block.
     async fn read(&self, received: Received, memory: OwnedSemaphorePermit, hint: Option<Hint>) -> Step {
-        let (reply, answer) = oneshot::channel();
-        let (vault, appenders) = (self.world.vault.clone(), self.appenders.clone());
-        let (counted, outages) = (self.counted.clone(), self.outages.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            let read = match &hint {
-                None => received.read(&*vault, None),
-                Some(Hint::Answered(answer)) => received.read(&*vault, Some(answer)),
-                Some(Hint::NobodyAsks) => {
-                    let unasked = misunderstood("not_fetched", "a connector that may ask the vendor for more");
-                    received.lay_aside(&*vault, unasked).map_or_else(Read::Vault, Read::Kept)
-                }
-            };
-            let Received { door, .. } = &received;
-            let (tenant, connection) = (&door.tenant, &door.connection);
-            match read {
-                Read::Kept(kept) => {
-                    if let Kept::DeadLetter(letter) = &kept {
-                        tracing::warn!(%tenant, %connection, reason = %letter.reason, expected = %letter.expected, "dead letter");
-                    }
-                    let job = Job { door: door.clone(), kept, reply, _memory: memory, _queued: counted.queued() };
-                    appenders.append(job);
-                    None
-                }
-                Read::Refused(refusal) => {
-                    tracing::info!(%tenant, %connection, %refusal, "delivery refused");
-                    Some(Step::Answered(Answer::Refused(refusal)))
-                }
-                Read::Vault(error) => {
-                    tracing::debug!(%tenant, %connection, %error, "no key to seal with");
-                    outages.failed(door.partition, &error);
-                    Some(Step::Answered(Answer::Unavailable))
-                }
-                Read::Fetch(request) => Some(Step::Fetch(received, memory, request)),
-            }
+        if let Some(read) = self.read_at_once(&received, hint.as_ref()) {
+            return self.hand_on(received, memory, read).await;
+        }
+        let vault = self.world.vault.clone();
+        let waiting = tokio::task::spawn_blocking(move || {
+            let read = read_with(&received, hint.as_ref(), &|tenant, owner| vault.key_of(tenant, owner));
+            (received, memory, read)
         });
-        match read.await {
-            Ok(Some(step)) => step,
-            Ok(None) => Step::Answered(answer.await.unwrap_or(Answer::Failed)),
+        match waiting.await {
+            Ok((received, memory, read)) => self.hand_on(received, memory, read).await,
             Err(_) => Step::Answered(Answer::Failed),
+        }
+    }
+
+    /// `None` for a delivery that takes its time: a large one, one whose key has to be fetched or made, and one that
+    /// makes our code panic, which a thread that may block survives as well.
+    fn read_at_once(&self, received: &Received, hint: Option<&Hint>) -> Option<Read> {
+        if received.body.len() > AT_ONCE_BYTES {
+            return None;
+        }
+        let none = || VaultError::Unavailable { reason: "the key is not at hand".into() };
+        let keys = |tenant: &Tenant, owner: &Digest| self.world.vault.at_hand(tenant, owner).ok_or_else(none);
+        let read = catch_unwind(AssertUnwindSafe(|| read_with(received, hint, &keys))).ok()?;
+        if let Read::Vault(_) = read { None } else { Some(read) }
+    }
+
+    async fn hand_on(&self, received: Received, memory: OwnedSemaphorePermit, read: Read) -> Step {
+        let Received { door, .. } = &received;
+        let (tenant, connection) = (&door.tenant, &door.connection);
+        match read {
+            Read::Kept(kept) => {
+                if let Kept::DeadLetter(letter) = &kept {
+                    tracing::warn!(%tenant, %connection, reason = %letter.reason, expected = %letter.expected, "dead letter");
+                }
+                let (reply, answer) = oneshot::channel();
+                let (door, queued) = (door.clone(), self.counted.queued());
+                self.appenders.append(Job { door, kept, reply, _memory: memory, _queued: queued });
+                Step::Answered(answer.await.unwrap_or(Answer::Failed))
+            }
+            Read::Refused(refusal) => {
+                tracing::info!(%tenant, %connection, %refusal, "delivery refused");
+                Step::Answered(Answer::Refused(refusal))
+            }
+            Read::Vault(error) => {
+                tracing::debug!(%tenant, %connection, %error, "no key to seal with");
+                self.outages.failed(door.partition, &error);
+                Step::Answered(Answer::Unavailable)
+            }
+            Read::Fetch(request) => Step::Fetch(received, memory, request),
+        }
+    }
+}
+
+fn read_with(received: &Received, hint: Option<&Hint>, keys: Keys<'_>) -> Read {
+    match hint {
+        None => received.read(keys, None),
+        Some(Hint::Answered(answer)) => received.read(keys, Some(answer)),
+        Some(Hint::NobodyAsks) => {
+            let unasked = misunderstood("not_fetched", "a connector that may ask the vendor for more");
+            Read::kept(received.lay_aside(keys, unasked))
         }
     }
 }

@@ -50,6 +50,12 @@ pub trait KeyVault: Send + Sync {
     /// See [`VaultError`].
     fn key_of(&self, tenant: &Tenant, owner: &Digest) -> Result<SealingKey, VaultError>;
 
+    /// The key of `owner` if it can be told without waiting for a disk or a network. `None` says nothing about whether
+    /// there is one.
+    fn at_hand(&self, _tenant: &Tenant, _owner: &Digest) -> Option<SealingKey> {
+        None
+    }
+
     /// The key of this id; `None` once it is erased, or if it never was.
     ///
     /// # Errors

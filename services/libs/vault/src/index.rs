@@ -1,5 +1,5 @@
 //! Where each key lies in the file, by its id and by its owner: some 90 bytes of
-//! memory a key. The keys themselves stay on the disk.
+//! memory a key. The keys themselves stay on the disk, but for those given out lately.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -17,6 +17,9 @@ use crate::installation_key::InstallationKey;
 /// A rewritten file has frames of about this size.
 const REWRITTEN_FRAME_BYTES: usize = 64 << 10;
 
+/// Most keys in memory, unwrapped; then all make room.
+const GIVEN_MAX: usize = 4_096;
+
 /// Half of a hash over tenant and owner.
 pub(crate) type OwnerKey = [u8; 16];
 
@@ -33,6 +36,8 @@ pub(crate) struct Index {
     further: HashMap<OwnerKey, Vec<Place>>,
     /// Erased ids whose keys may still stand in the file.
     pub(crate) erased: Vec<KeyId>,
+    /// First keys of their owners, unwrapped.
+    given: HashMap<OwnerKey, SealingKey>,
 }
 
 impl Index {
@@ -42,6 +47,21 @@ impl Index {
 
     pub(crate) fn of_owner(&self, owner: &OwnerKey) -> Option<Place> {
         self.by_owner.get(owner).copied()
+    }
+
+    /// The first key of an owner, if it was given out lately.
+    pub(crate) fn given(&self, owner: &OwnerKey) -> Option<SealingKey> {
+        self.given.get(owner).cloned()
+    }
+
+    /// Notes what was read from `place`, unless that is no longer where the owner's first key lies.
+    pub(crate) fn note(&mut self, owner: OwnerKey, place: Place, key: &SealingKey) {
+        if self.of_owner(&owner) == Some(place) && self.by_id.contains_key(&key.id) {
+            if self.given.len() >= GIVEN_MAX {
+                self.given.clear();
+            }
+            self.given.insert(owner, key.clone());
+        }
     }
 
     /// All keys of an owner, the first one first.
@@ -90,6 +110,7 @@ impl Index {
     pub(crate) fn forget(&mut self, id: KeyId) {
         let Some((place, owner)) = self.by_id.remove(&id) else { return };
         self.erased.push(id);
+        self.given.remove(&owner);
         let mut left = self.all_of_owner(&owner);
         left.retain(|other| *other != place);
         self.by_owner.remove(&owner);
@@ -163,4 +184,45 @@ pub(crate) fn told(path: &Path, fault: Fault) -> VaultError {
 
 pub(crate) fn cut(scanned: Scanned) -> Option<Cut> {
     (scanned.torn_bytes > 0).then_some(Cut { offset: scanned.end, bytes: scanned.torn_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody reads a key from the file while another erases it.
+    #[test]
+    fn a_key_that_was_erased_meanwhile_is_not_noted() {
+        let (owner, place) = ([1; 16], Place { offset: 12, length: 90 });
+        let key = SealingKey { id: KeyId::from_bytes([2; 16]), key: [3; 32] };
+        let mut index = Index::default();
+        index.add(key.id, owner, place);
+        index.note(owner, place, &key);
+        assert!(index.given(&owner).is_some());
+        index.forget(key.id);
+        index.note(owner, place, &key);
+        assert!(index.given(&owner).is_none());
+        // The owner's next key lies elsewhere, or in its place once the file was rewritten.
+        for place in [place, Place { offset: 102, length: 90 }] {
+            let mut index = Index::default();
+            index.add(KeyId::from_bytes([4; 16]), owner, place);
+            index.note(owner, Place { offset: 12, length: 90 }, &key);
+            assert!(index.given(&owner).is_none());
+        }
+    }
+
+    #[test]
+    fn keys_in_memory_are_bounded() {
+        let mut index = Index::default();
+        for number in 0..2 * u32::try_from(GIVEN_MAX).unwrap() {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            let key = SealingKey { id: KeyId::from_bytes(bytes), key: [0; 32] };
+            let place = Place { offset: u64::from(number), length: 90 };
+            index.add(key.id, bytes, place);
+            index.note(bytes, place, &key);
+            assert!(index.given.len() <= GIVEN_MAX);
+            assert!(index.given(&bytes).is_some());
+        }
+    }
 }

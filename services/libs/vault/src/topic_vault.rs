@@ -238,13 +238,13 @@ impl TopicVault {
         &'a self,
         mut state: MutexGuard<'a, State>,
         find: impl Fn(&Index) -> Option<Place>,
-    ) -> Result<Option<SealingKey>, VaultError> {
+    ) -> Result<Option<(Place, SealingKey)>, VaultError> {
         loop {
             let Some(place) = find(&state.copy.index) else { return Ok(None) };
             let file = state.copy.file.clone();
             drop(state);
             let fault = match key_at(&file, place, &self.installation_key) {
-                Ok(key) => return Ok(Some(key)),
+                Ok(key) => return Ok(Some((place, key))),
                 Err(fault) => fault,
             };
             state = self.state();
@@ -277,8 +277,12 @@ impl KeyVault for TopicVault {
         let owner_key = owner_key(tenant, owner);
         let mut state = self.state();
         for _ in 0..TRIES {
+            if let Some(key) = state.copy.index.given(&owner_key) {
+                return Ok(key);
+            }
             if state.copy.index.of_owner(&owner_key).is_some() {
-                if let Some(key) = self.give(state, |index| index.of_owner(&owner_key))? {
+                if let Some((place, key)) = self.give(state, |index| index.of_owner(&owner_key))? {
+                    self.state().copy.index.note(owner_key, place, &key);
                     return Ok(key);
                 }
                 state = self.state();
@@ -289,13 +293,17 @@ impl KeyVault for TopicVault {
         Err(VaultError::Unavailable { reason: format!("the keys of an owner were erased {TRIES} times meanwhile") })
     }
 
+    fn at_hand(&self, tenant: &Tenant, owner: &Digest) -> Option<SealingKey> {
+        self.state.try_lock().ok()?.copy.index.given(&owner_key(tenant, owner))
+    }
+
     /// A key that is not known is looked for on the topic: who reads a sealed field may be ahead of the copy.
     fn key(&self, id: KeyId) -> Result<Option<SealingKey>, VaultError> {
         let mut state = self.state();
         if state.copy.index.of_id(id).is_none() {
             state = self.take_part(state)?;
         }
-        self.give(state, |index| index.of_id(id))
+        Ok(self.give(state, |index| index.of_id(id))?.map(|(_, key)| key))
     }
 
     /// Every key that is on the topic by the time its tombstones are acknowledged.

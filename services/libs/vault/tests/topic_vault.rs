@@ -9,7 +9,7 @@ use processes::{HOUR_MS, Installation, contains, demo, owner};
 use tradewind_domain::Tenant;
 use tradewind_ports::{KeyVault as _, NewRecord, Topic, VaultError};
 use tradewind_simulation::{Fault, Operation};
-use tradewind_vault::{FileVault, Rebuilt};
+use tradewind_vault::{FileVault, Rebuilt, TopicVault};
 
 #[test]
 fn two_processes_give_one_owner_one_key() {
@@ -62,10 +62,14 @@ fn an_erased_key_is_gone_everywhere_and_its_owner_gets_another() {
     let kept = a.key_of(&demo(), &owner(2)).unwrap();
     b.follow().unwrap();
     let wrapped = processes::wrapped(&installation.on_topic()[0]);
+    let at_hand = |vault: &TopicVault, number| vault.at_hand(&demo(), &owner(number)).map(|key| key.id);
+    b.key_of(&demo(), &owner(1)).unwrap();
+    assert_eq!([at_hand(&a, 1), at_hand(&b, 1), at_hand(&b, 2)], [Some(key.id), Some(key.id), None]);
     assert_eq!(a.erase(&demo(), &owner(1)).unwrap(), 1);
     assert_eq!(a.erase(&demo(), &owner(1)).unwrap(), 0);
     assert!(a.key(key.id).unwrap().is_none());
     b.follow().unwrap();
+    assert_eq!([at_hand(&a, 1), at_hand(&b, 1), at_hand(&a, 2)], [None, None, Some(kept.id)]);
     assert!(b.key(key.id).unwrap().is_none());
     let another = b.key_of(&demo(), &owner(1)).unwrap();
     assert_ne!(another.key, key.key);

@@ -143,7 +143,14 @@ fn an_erased_key_is_gone_from_the_file_and_its_owner_gets_another() {
     let (keys, _) = filled(&home, 3);
     let before = length(&home.path());
     let vault = home.open();
+    let at_hand = |number| vault.at_hand(&demo(), &owner(number)).map(|key| key.id);
+    assert_eq!(at_hand(1), None, "it has not been asked for since the vault was opened");
+    for number in [1, 2] {
+        vault.key_of(&demo(), &owner(number)).unwrap();
+        assert_eq!(at_hand(number), Some(keys[usize::from(number)].id));
+    }
     assert_eq!(vault.erase(&demo(), &owner(1)).unwrap(), 1);
+    assert_eq!(at_hand(1), None);
     assert!(!contains(&home.path(), keys[1].id.as_bytes()));
     assert!(!contains(&home.path(), &owner(1)));
     assert!(length(&home.path()) < before);
