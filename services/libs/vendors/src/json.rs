@@ -3,12 +3,11 @@
 //! and an amount are read exactly. What is there and is of another type is an
 //! error that says where, and never repeats the value.
 
-use std::borrow::{Borrow, Cow};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer as _, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tradewind_domain::Timestamp;
 
@@ -17,12 +16,40 @@ use crate::inbound::Misunderstood;
 /// Longest id we take: they stand in keys and headers.
 const ID_BYTES_MAX: usize = 255;
 
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Member<'a>(#[serde(borrow)] Cow<'a, str>);
+#[derive(Deserialize)]
+struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Borrow<str> for Member<'_> {
-    fn borrow(&self) -> &str {
-        &self.0
+/// In the order in which they came. An object has few, and few of them are asked for.
+struct Members<'a>(Vec<(MemberName<'a>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Of two of one name the last one counts.
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(MemberName(known), _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(pair) = pairs.next_entry()? {
+                    members.push(pair);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
     }
 }
 
@@ -30,19 +57,20 @@ impl Borrow<str> for Member<'_> {
 pub(crate) struct Object<'a> {
     /// Where it stands in the delivery; empty at the top.
     path: String,
-    members: BTreeMap<Member<'a>, &'a RawValue>,
+    members: Members<'a>,
 }
 
 impl<'a> Object<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Object<'a>, Misunderstood> {
-        let members =
-            serde_json::from_slice(body).map_err(|_| Misunderstood::new("not_json", "a JSON object in UTF-8"))?;
-        Ok(Object { path: String::new(), members })
+        // Checked as a whole: serde_json would check the bytes of each member again.
+        let text = std::str::from_utf8(body).ok();
+        text.and_then(|text| object(String::new(), text))
+            .ok_or_else(|| Misunderstood::new("not_json", "a JSON object in UTF-8"))
     }
 
     /// Whether there is such a member, null or not.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
+        self.members.get(name).is_some()
     }
 
     /// Text, or a number as its text.
