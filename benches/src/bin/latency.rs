@@ -1,9 +1,9 @@
 //! An idle system on Kafka: from a fact appended to the command it leads to, as
-//! an actuator sees it; against the same facts seen by a reader of its own topic.
+//! an actuator sees it; against the same fact seen by a reader of its own topic.
 //!
-//! Cart recovery runs with no quiet time, and an event is a checkout and its cart,
-//! appended together: the first starts an instance, and with the second its wakeup
-//! fires. So each event leads to two decisions and one command.
+//! Cart recovery runs with no quiet time. A checkout starts an instance, and with
+//! the cart that follows its wakeup fires: that is the fact, and its command. Appended
+//! together, the two lead to two decisions, and mostly to two turns.
 //!
 //! `--events N --pause-ms N`
 
@@ -60,9 +60,9 @@ fn main() {
     let from = log.bounds(&at).expect("a broker that answers").end;
     let seen = watch(&broker.address, &settings.topic_name(&Topic::Events), from);
     let before = processor();
-    let times = each(log.as_ref(), &tenant, 0..events, pause, (&seen, 2));
+    let times = each(log.as_ref(), &tenant, 0..events, pause, &seen, &Event::Baseline);
     let after = processor();
-    println!("baseline, facts appended -> same facts seen by a reader: {}", spread(times));
+    println!("baseline, fact appended -> same fact seen by a reader: {}", spread(times));
     say(before, after, events);
     drop(seen);
 
@@ -80,13 +80,26 @@ fn main() {
 
     let from = log.bounds(&commands.clone().partition(0)).expect("a broker that answers").end;
     let seen = watch(&broker.address, &settings.topic_name(&commands), from);
-    let warm = each(log.as_ref(), &tenant, events..events + 20, pause, (&seen, 1));
-    let before = processor();
-    let times = each(log.as_ref(), &tenant, events + 20..2 * events + 20, pause, (&seen, 1));
-    let after = processor();
-    println!("facts appended -> command seen by a reader: {}", spread(times));
-    say(before, after, events);
+    let mut next = events;
+    let mut run = |count: u32, event: &Event| {
+        let customers = next..next + count;
+        next += count;
+        each(log.as_ref(), &tenant, customers, pause, &seen, event)
+    };
+    let warm = run(300, &Event::Together);
     println!("warming up: {}", spread(warm));
+    for (name, event) in [
+        ("fact appended -> command seen by a reader", Event::Apart),
+        ("two facts appended together -> command seen by a reader", Event::Together),
+    ] {
+        let turns = owners.count("orchestrator_turn_seconds_count");
+        let before = processor();
+        let times = run(events, &event);
+        let after = processor();
+        println!("{name}: {}", spread(times));
+        say(before, after, events);
+        println!("  turns {}", owners.count("orchestrator_turn_seconds_count") - turns);
+    }
     println!(
         "facts {}, decisions {}, commands {}",
         owners.count("orchestrator_facts_total"),
@@ -126,24 +139,47 @@ fn watch(bootstrap: &str, topic: &str, from: u64) -> Receiver<Instant> {
     seen
 }
 
-/// Appends events, each when the one before has been seen and a pause is over. It
-/// has been seen with so many records.
+/// What is appended, and from when on it is waited for.
+enum Event {
+    /// A cart, seen where it is appended.
+    Baseline,
+    /// A cart, when its checkout has long been decided on.
+    Apart,
+    /// A checkout and its cart.
+    Together,
+}
+
+/// Appends events, each when the one before has been seen and a pause is over.
 fn each(
     log: &dyn EventLog,
     tenant: &Tenant,
     customers: Range<u32>,
     pause: Duration,
-    (seen, records): (&Receiver<Instant>, usize),
+    seen: &Receiver<Instant>,
+    event: &Event,
 ) -> Vec<Duration> {
+    let append = |facts: Vec<NewFact>| {
+        let now = wall();
+        let facts = facts.into_iter().map(|made| record::event(&NewFact { produced_at: now, ..made }));
+        log.append(&Topic::Events.partition(0), facts.collect()).expect("a broker that takes facts");
+    };
     let one = |customer: u32| {
         thread::sleep(pause);
         let (now, token) = (wall(), format!("{customer:032x}"));
         let checkout = shop::checkout(tenant, &token, customer, 0, now, now);
-        let facts = [checkout, shop::cart(tenant, &token, now, now, 1)];
-        let facts = facts.map(|made| record::event(&NewFact { produced_at: now, ..made }));
+        let cart = shop::cart(tenant, &token, now, now, 1);
+        let (before, facts) = match event {
+            Event::Baseline => (None, vec![cart]),
+            Event::Apart => (Some(checkout), vec![cart]),
+            Event::Together => (None, vec![checkout, cart]),
+        };
+        if let Some(before) = before {
+            append(vec![before]);
+            thread::sleep(pause);
+        }
         let begun = Instant::now();
-        log.append(&Topic::Events.partition(0), facts.into()).expect("a broker that takes facts");
-        (0..records).fold(begun, |_, _| seen.recv_timeout(PATIENCE).expect("seen in time")) - begun
+        append(facts);
+        seen.recv_timeout(PATIENCE).expect("seen in time") - begun
     };
     customers.map(one).collect()
 }
