@@ -8,7 +8,7 @@ use tradewind_domain::{
     Timestamp,
 };
 use tradewind_ports::EventLog;
-use tradewind_wire::reading::{DirectoryReader, ReadError};
+use tradewind_wire::reading::DirectoryReader;
 use tradewind_wire::record;
 
 use crate::owner::{Owner, OwnerError};
@@ -118,14 +118,5 @@ fn changed(entry: &ConnectionEntry, version: u64) -> ConnectionChanged {
         active: entry.active,
         retry_horizon_ms: entry.retry_horizon_ms,
         version,
-    }
-}
-
-impl From<ReadError> for OwnerError {
-    fn from(error: ReadError) -> OwnerError {
-        match error {
-            ReadError::Log(error) => OwnerError::Log(error),
-            ReadError::Unreadable { at, offset, source } => OwnerError::Unreadable { at, offset, source },
-        }
     }
 }

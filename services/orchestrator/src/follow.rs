@@ -76,7 +76,7 @@ impl Follower {
         log: Arc<dyn EventLog>,
         store: Box<dyn StateStore>,
     ) -> Result<Follower, OwnerError> {
-        let lineage = opening(log.as_ref(), &Topic::Events.partition(settings.partition))?.lineage;
+        let lineage = opening(log.as_ref(), settings.partition)?.lineage;
         let partition = Partition::open(settings.rules.clone(), settings.build.clone(), store, settings.budget)?;
         if let Some(stored) = partition.lineage()
             && stored != lineage

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tradewind_domain::{Body, Envelope, Lineage, Name, Position, Timestamp, TurnCommitted};
 use tradewind_engine::{Budget, Drained, Partition, Rules};
 use tradewind_ports::{EventLog, LogError, ReadLimit, Record, StoreError, Topic, TopicPartition, Writer};
+use tradewind_wire::reading::ReadError;
 use tradewind_wire::{DecodeError, decision, record};
 
 use crate::turn::Turn;
@@ -118,6 +119,15 @@ impl std::error::Error for OwnerError {}
 impl From<LogError> for OwnerError {
     fn from(error: LogError) -> OwnerError {
         OwnerError::Log(error)
+    }
+}
+
+impl From<ReadError> for OwnerError {
+    fn from(error: ReadError) -> OwnerError {
+        match error {
+            ReadError::Log(error) => OwnerError::Log(error),
+            ReadError::Unreadable { at, offset, source } => OwnerError::Unreadable { at, offset, source },
+        }
     }
 }
 

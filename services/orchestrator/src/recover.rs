@@ -13,6 +13,7 @@ use tradewind_domain::{Body, Decision, DecisionRecord, Lineage, LineageOpened, P
 use tradewind_engine::{Drained, Partition};
 use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, Topic, TopicPartition, Writer};
 use tradewind_wire::decision;
+use tradewind_wire::reading::first_event;
 
 use crate::events::{Cursor, GoOn};
 use crate::follow::Reading;
@@ -42,10 +43,9 @@ impl Owner {
         store: Box<dyn StateStore>,
         go_on: &GoOn<'_>,
     ) -> Result<Owner, OwnerError> {
-        let events = Topic::Events.partition(settings.partition);
         let decisions = Topic::Decisions.partition(settings.partition);
         let mut writer = log.writer(&format!("{}/orchestrator/{}", settings.installation, settings.partition))?;
-        let opened = opening(log.as_ref(), &events)?;
+        let opened = opening(log.as_ref(), settings.partition)?;
         open_decisions(log.as_ref(), writer.as_mut(), &decisions, opened)?;
         let decisions_end = log.bounds(&decisions)?.end;
 
@@ -110,22 +110,17 @@ impl Owner {
 }
 
 /// The lineage a partition's events open with.
-pub(crate) fn opening(log: &dyn EventLog, events: &TopicPartition) -> Result<LineageOpened, OwnerError> {
-    let start = log.bounds(events)?.start;
-    let first = log.read(events, start, ONE)?.records.into_iter().next();
-    let broken = || OwnerError::Broken {
-        at: events.clone(),
-        offset: start,
-        expected: "the record that opens the lineage; start with an empty log, or restore the events from their start"
-            .into(),
-    };
-    let first = first.ok_or_else(broken)?;
-    let envelope = tradewind_wire::record::envelope(&first).map_err(|source| OwnerError::Unreadable {
-        at: events.clone(),
-        offset: first.offset,
-        source,
-    })?;
-    if let Body::LineageOpened(opened) = envelope.fact.body { Ok(opened) } else { Err(broken()) }
+pub(crate) fn opening(log: &dyn EventLog, partition: u32) -> Result<LineageOpened, OwnerError> {
+    match first_event(log, partition)?.map(|envelope| (envelope.offset, envelope.fact.body)) {
+        Some((_, Body::LineageOpened(opened))) => Ok(opened),
+        other => Err(OwnerError::Broken {
+            at: Topic::Events.partition(partition),
+            offset: other.map_or(0, |(offset, _)| offset),
+            expected:
+                "the record that opens the lineage; start with an empty log, or restore the events from their start"
+                    .into(),
+        }),
+    }
 }
 
 /// The first record of decisions names the same lineage; the first owner writes it.

@@ -71,12 +71,6 @@ struct Drain {
     keys: Vec<Arc<[u8]>>,
 }
 
-#[derive(Debug)]
-struct StepUnderWay {
-    position: Position,
-    number: u64,
-}
-
 pub(crate) struct State {
     store: Box<dyn StateStore>,
     leaves: HashMap<Arc<[u8]>, Held>,
@@ -93,7 +87,9 @@ pub(crate) struct State {
     covered: usize,
     /// Which leaves got one in the open turn; some may have lost it to the store since.
     covered_keys: Vec<Arc<[u8]>>,
-    step: Option<StepUnderWay>,
+    /// The step under way.
+    step: Option<Position>,
+    /// Its number, or that of the last one.
     steps: u64,
     /// What every leaf was that the step under way has changed.
     before: Vec<(Arc<[u8]>, Held)>,
@@ -140,7 +136,7 @@ impl State {
     pub(crate) fn begin_step(&mut self, position: Position) {
         assert!(self.step.is_none(), "expected the step before {position} to be finished");
         self.steps += 1;
-        self.step = Some(StepUnderWay { position, number: self.steps });
+        self.step = Some(position);
     }
 
     pub(crate) fn finish_step(&mut self) {
@@ -153,7 +149,8 @@ impl State {
         self.step = None;
         for (key, was) in self.before.drain(..).rev() {
             let held = self.leaves.get_mut(&key).expect("what a step has changed is held");
-            move_wakeups(&mut self.due, &key, held.slot.leaf.as_ref(), was.slot.leaf.as_ref());
+            let now = due_keys(&key, was.slot.leaf.as_ref());
+            replace_wakeups(&mut self.due, &due_keys(&key, held.slot.leaf.as_ref()), now);
             if was.layer != Layer::Turn(self.turn) {
                 self.open -= 1;
                 if held.beneath.is_some() {
@@ -188,16 +185,15 @@ impl State {
         change: impl FnOnce(&mut Option<Leaf>),
     ) -> Result<(), StoreError> {
         self.make_room();
-        let step = self.step.as_ref().expect("a leaf changes within a step");
+        let position = self.step.expect("a leaf changes within a step");
         key.write_to(&mut self.key);
         let mut entry = held(&mut self.leaves, self.store.as_ref(), &self.key)?;
         let key = entry.key().clone();
         let held = entry.get_mut();
-        let is_first = held.step != step.number;
-        if is_first && held.slot.position.is_some_and(|holds| holds >= step.position) {
-            return Ok(());
-        }
-        if is_first {
+        if held.step != self.steps {
+            if held.slot.position.is_some_and(|holds| holds >= position) {
+                return Ok(());
+            }
             self.before.push((key.clone(), held.clone()));
             if held.layer == Layer::Cached {
                 self.unstored += 1;
@@ -209,8 +205,8 @@ impl State {
                 self.open += 1;
             }
             held.layer = Layer::Turn(self.turn);
-            held.step = step.number;
-            held.slot.position = Some(step.position);
+            held.step = self.steps;
+            held.slot.position = Some(position);
         }
         let was = due_keys(&key, held.slot.leaf.as_ref());
         change(&mut held.slot.leaf);
@@ -347,10 +343,6 @@ fn load(store: &dyn StateStore, key: &[u8]) -> Result<Slot, StoreError> {
     })?;
     let stored_due = due_keys(key, Some(&leaf));
     Ok(Slot { leaf: Some(leaf), position: Some(position), stored_due })
-}
-
-fn move_wakeups(due: &mut Due, key: &[u8], was: Option<&Leaf>, now: Option<&Leaf>) {
-    replace_wakeups(due, &due_keys(key, was), due_keys(key, now));
 }
 
 fn replace_wakeups(due: &mut Due, was: &[DueKey], now: Vec<DueKey>) {

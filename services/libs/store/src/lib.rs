@@ -16,6 +16,7 @@ mod guarded;
 mod layout;
 mod ledger;
 mod lock;
+mod older;
 mod opening;
 mod scan;
 mod store;

@@ -6,8 +6,8 @@
 //! <dir>/fold-2.lock         held while it is open; not empty once it was finished
 //! <dir>/fold-2.damaged-1/   what was moved aside; the newest two are kept
 //! ```
-//! Another fold version's store is another directory, and none of this one's
-//! business: its own process may have it open.
+//! Another fold version's store is another directory, which its own process may have
+//! open: only an older one is ever touched, and only once nobody has it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
@@ -217,6 +217,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn unavailable(error: io::Error) -> StoreError {
+pub(crate) fn unavailable(error: io::Error) -> StoreError {
     StoreError::Unavailable { reason: error.to_string() }
 }

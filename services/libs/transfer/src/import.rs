@@ -6,14 +6,14 @@
 //! the copies fold to nothing.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tradewind_domain::{Account, FactId, Tenant, Timestamp};
-use tradewind_ports::{EventLog, LogError, Topic, TopicPartition};
-use tradewind_wire::{DecodeError, record};
+use tradewind_ports::{EventLog, Topic, TopicPartition};
+use tradewind_wire::reading::ReadError;
+use tradewind_wire::record;
 
 use crate::cursor::Cursor;
 use crate::orders::{self, Order};
@@ -51,33 +51,6 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-#[derive(Debug)]
-pub enum ImportError {
-    /// Run the import again: it finds what the log has taken.
-    Log(LogError),
-    /// A record of the tenant can't be read by this build.
-    Unreadable { at: TopicPartition, offset: u64, source: DecodeError },
-}
-
-impl fmt::Display for ImportError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ImportError::Log(error) => error.fmt(formatter),
-            ImportError::Unreadable { at, offset, source } => {
-                write!(formatter, "read {at} at offset {offset}: {source}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ImportError {}
-
-impl From<LogError> for ImportError {
-    fn from(error: LogError) -> ImportError {
-        ImportError::Log(error)
-    }
-}
-
 impl Progress {
     /// Orders of the file that are on the log.
     #[must_use]
@@ -109,14 +82,14 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// See [`ImportError`]. What was appended stays, and is found the next time.
+    /// See [`ReadError`]. What was appended stays, and is found the next time.
     pub fn run(
         &self,
         log: &dyn EventLog,
         orders: &[Order],
         now: Timestamp,
         report: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Progress, ImportError> {
+    ) -> Result<Progress, ReadError> {
         let at = Topic::Events.partition(self.partition);
         let known = self.known(log, &at)?;
         let fact = |order: &Order| orders::fact(order, &self.tenant, &self.account, self.placement, now);
@@ -137,7 +110,7 @@ impl Import {
     }
 
     /// The orders of this account that are on the log.
-    fn known(&self, log: &dyn EventLog, at: &TopicPartition) -> Result<HashSet<FactId>, ImportError> {
+    fn known(&self, log: &dyn EventLog, at: &TopicPartition) -> Result<HashSet<FactId>, ReadError> {
         let mut known = HashSet::new();
         let vendor = orders::vendor();
         let mut events = Cursor::open(log, at.clone())?;
@@ -145,7 +118,7 @@ impl Import {
             if stored.key != self.tenant.as_bytes() {
                 continue;
             }
-            let envelope = record::envelope(&stored).map_err(|source| ImportError::Unreadable {
+            let envelope = record::envelope(&stored).map_err(|source| ReadError::Unreadable {
                 at: at.clone(),
                 offset: stored.offset,
                 source,

@@ -9,8 +9,9 @@ use tradewind_engine::Leaf;
 use tradewind_engine::leaf::{EntityLeaf, Figures};
 use tradewind_ports::{EventLog, Topic};
 use tradewind_simulation::{Broker, Fault, Faults, ProcessId, START, lineage, shop};
-use tradewind_transfer::import::{Import, ImportError, Pace, Progress};
+use tradewind_transfer::import::{Import, Pace, Progress};
 use tradewind_transfer::orders::{self, Order};
+use tradewind_wire::reading::ReadError;
 
 use crate::installation::{self, Installation};
 
@@ -130,7 +131,7 @@ fn an_append_nobody_knows_about_is_found_again() {
         // Requests: the bounds, then an append a batch.
         let troubled = broker.connect(ProcessId(1), &Faults::at([(2, fault)]));
         let error = import(QUICK).run(&troubled, &read(TEN), NOW, keep_going).unwrap_err();
-        assert!(matches!(error, ImportError::Log(_)), "{error}");
+        assert!(matches!(error, ReadError::Log(_)), "{error}");
         let log = broker.connect(ProcessId(1), &faults);
         let done = import(QUICK).run(&log, &read(TEN), NOW, keep_going).unwrap();
         assert_eq!(done.already, if fault == Fault::LoseResponse { 8 } else { 4 });
