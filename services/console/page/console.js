@@ -91,6 +91,7 @@ const cards = {
     const chips = [];
     const whys = [];
     for (const choice of decision.choices) {
+      for (const withheld of choice.withheld) chips.push(chip("withheld: " + words(withheld.rule), "wait"));
       for (const suppressed of choice.suppressed) chips.push(chip("not sent: " + words(suppressed.rule), "wait"));
       for (const deferred of choice.deferred) chips.push(chip("later: " + words(deferred.rule), "wait"));
       if (choice.chosen) chips.push(chip("chose " + choice.chosen, "good"));
@@ -198,7 +199,7 @@ function showStatus(status) {
   const counts = status.counts;
   const shown = [
     ["facts", counts.facts], ["decisions", counts.decisions], ["commands", counts.commands], ["outcomes", counts.outcomes],
-    ["suppressed", counts.suppressed], ["deferred", counts.deferred], ["beats", counts.beats],
+    ["withheld", counts.withheld], ["suppressed", counts.suppressed], ["deferred", counts.deferred], ["beats", counts.beats],
   ];
   byId("counts").replaceChildren(...shown.map(([name, value]) =>
     make("div", {}, make("dt", { text: name }), make("dd", { text: value.toLocaleString("en") }))));
@@ -331,6 +332,7 @@ function choiceSections(tenant, choice) {
       ["for", entityChip(tenant, choice.subject)],
       ["chosen", choice.chosen && choice.chosen + (choice.explored ? ", to find out more" : "")],
       ["reasons", choice.reasons.join("; ")],
+      ["withheld", choice.withheld.map((one) => "would " + one.command.headline + ", but " + one.because).join("; ")],
       ["not done", choice.suppressed.map((one) => one.capability + ": " + one.because).join("; ")],
       ["not yet", choice.deferred.map((one) => one.capability + ", before " + dayTime(one.until) + ": " + one.because).join("; ")],
       ["holdout", choice.holdout ? "yes: left alone, to compare with" : "no"],

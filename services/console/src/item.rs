@@ -33,6 +33,7 @@ pub(crate) fn decision(partition: u32, mut seen: DecisionSeen) -> Arc<str> {
     for choice in &mut seen.choices {
         choice.facts_read.clear();
         choice.commands.clear();
+        choice.withheld.iter_mut().for_each(|withheld| withheld.command.lines.truncate(MAX_LINES));
         choice.changes.truncate(MAX_CHANGES);
     }
     json(partition, &seen)

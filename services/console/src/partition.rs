@@ -247,12 +247,23 @@ fn keep<T>(kept: &mut VecDeque<T>, new: T) {
 fn count(counts: &mut Counts, decision: &Decision) {
     counts.decisions += 1;
     for transition in decision.choices.iter().flat_map(|choice| &choice.transitions) {
-        if matches!(transition, Transition::CommandIssued { .. }) {
-            counts.commands += 1;
-        } else if matches!(transition, Transition::Suppressed { .. }) {
-            counts.suppressed += 1;
-        } else if matches!(transition, Transition::Deferred { .. }) {
-            counts.deferred += 1;
-        }
+        let counted = match transition {
+            Transition::CommandIssued { .. } => &mut counts.commands,
+            Transition::Withheld { .. } => &mut counts.withheld,
+            Transition::Suppressed { .. } => &mut counts.suppressed,
+            Transition::Deferred { .. } => &mut counts.deferred,
+            Transition::InstanceStarted { .. }
+            | Transition::StepEntered { .. }
+            | Transition::VariableSet { .. }
+            | Transition::WakeupSet { .. }
+            | Transition::WakeupCleared { .. }
+            | Transition::SlotReserved { .. }
+            | Transition::SlotReleased { .. }
+            | Transition::HeldOut { .. }
+            | Transition::Derived { .. }
+            | Transition::InstanceEnded { .. }
+            | Transition::OutcomeMissing { .. } => continue,
+        };
+        *counted += 1;
     }
 }

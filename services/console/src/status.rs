@@ -13,6 +13,7 @@ pub(crate) struct Counts {
     pub(crate) decisions: u64,
     pub(crate) commands: u64,
     pub(crate) outcomes: u64,
+    pub(crate) withheld: u64,
     pub(crate) suppressed: u64,
     pub(crate) deferred: u64,
 }

@@ -21,12 +21,13 @@ async fn the_status_says_which_log_it_is_and_what_was_counted() {
     };
     let suppressed = transitions().filter(|transition| matches!(transition, Transition::Suppressed { .. })).count();
     let deferred = transitions().filter(|transition| matches!(transition, Transition::Deferred { .. })).count();
+    let withheld = transitions().filter(|transition| matches!(transition, Transition::Withheld { .. })).count();
     assert_eq!(
         status["status"]["counts"],
         serde_json::json!({
             "facts": bodies.len() - beats - outcomes, "beats": beats, "outcomes": outcomes,
             "decisions": shop.reading.decisions.len(), "commands": shop.reading.commands.len(),
-            "suppressed": suppressed, "deferred": deferred,
+            "withheld": withheld, "suppressed": suppressed, "deferred": deferred,
         })
     );
     assert_eq!(status["status"]["kind"], "dev");

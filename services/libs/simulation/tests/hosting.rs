@@ -123,6 +123,7 @@ struct Hosted {
     desk: Desk,
     pulse: Pulse,
     health: Health,
+    metrics: Metrics,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), HostError>>,
 }
@@ -139,28 +140,30 @@ fn merchants_log() -> Arc<Broker> {
     broker
 }
 
-fn host(broker: &Arc<Broker>, process: u32, is_damaged: bool) -> Hosted {
-    host_by(broker, process, is_damaged, |_| None)
+/// What is not the same for all hosts.
+#[derive(Clone, Copy)]
+struct Differs {
+    is_damaged: bool,
+    /// It is told to stop when it first reads.
+    stops: bool,
+    drain_leaves: usize,
 }
 
-fn host_by(
-    broker: &Arc<Broker>,
-    process: u32,
-    is_damaged: bool,
-    stops: fn(&Arc<AtomicBool>) -> Option<Arc<AtomicBool>>,
-) -> Hosted {
+const USUAL: Differs = Differs { is_damaged: false, stops: false, drain_leaves: 1_000 };
+
+fn host(broker: &Arc<Broker>, process: u32, differs: Differs) -> Hosted {
     let stop = Arc::new(AtomicBool::new(false));
     let (store, is_shut) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
     let (moved_aside, opened, older) = (Arc::default(), Arc::default(), Arc::default());
     let shelf = Shelf {
         store: store.clone(),
-        is_damaged,
+        is_damaged: differs.is_damaged,
         moved_aside: Arc::clone(&moved_aside),
         opened: Arc::clone(&opened),
         older: Arc::clone(&older),
     };
     let (desk, questions) = desk();
-    let (pulse, health) = (Pulse::new(), Health::new());
+    let (pulse, health, metrics) = (Pulse::new(), Health::new(), Metrics::new());
     let host = Host {
         settings: Settings {
             installation: "hosting".into(),
@@ -169,25 +172,38 @@ fn host_by(
             rules: Arc::new(Rules::shipped()),
             limits: TurnLimits::default(),
             budget: Budget { cache_leaves: 100, slice_leaves: 10 },
-            drain_leaves: 1_000,
+            drain_leaves: differs.drain_leaves,
         },
         log: Arc::new(Shuttered {
             log: broker.connect(ProcessId(process), &Faults::none()),
             is_shut: is_shut.clone(),
-            stops: stops(&stop),
+            stops: differs.stops.then(|| stop.clone()),
         }),
         stores: Box::new(shelf),
         clock: Arc::new(StartClock),
         questions,
         pulse: pulse.clone(),
         part: health.part("partition 0"),
-        counted: Counted::new(&Metrics::new()),
+        counted: Counted::new(&metrics),
     };
     let thread = thread::spawn({
         let stop = stop.clone();
         move || host.run(&stop)
     });
-    Hosted { broker: broker.clone(), store, is_shut, moved_aside, opened, older, desk, pulse, health, stop, thread }
+    Hosted {
+        broker: broker.clone(),
+        store,
+        is_shut,
+        moved_aside,
+        opened,
+        older,
+        desk,
+        pulse,
+        health,
+        metrics,
+        stop,
+        thread,
+    }
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -223,7 +239,7 @@ impl Hosted {
 
 #[test]
 fn what_was_folded_is_in_the_store_when_it_has_stopped() {
-    let hosted = host(&merchants_log(), 1, false);
+    let hosted = host(&merchants_log(), 1, USUAL);
     let standing = hosted.wait_until_caught_up();
     assert!(hosted.health.is_ready());
     let (store, older) = (hosted.store.clone(), hosted.older.clone());
@@ -237,7 +253,7 @@ fn what_was_folded_is_in_the_store_when_it_has_stopped() {
 
 #[test]
 fn a_damaged_store_is_moved_aside_and_folded_again() {
-    let hosted = host(&merchants_log(), 1, true);
+    let hosted = host(&merchants_log(), 1, Differs { is_damaged: true, ..USUAL });
     hosted.wait_until_caught_up();
     assert_eq!(hosted.moved_aside.lock().unwrap().len(), 1);
     assert!(hosted.moved_aside.lock().unwrap()[0].contains("a flipped bit"));
@@ -247,9 +263,9 @@ fn a_damaged_store_is_moved_aside_and_folded_again() {
 #[test]
 fn a_partition_that_another_took_is_given_up() {
     let broker = merchants_log();
-    let first = host(&broker, 1, false);
+    let first = host(&broker, 1, USUAL);
     first.wait_until_caught_up();
-    let second = host(&broker, 2, false);
+    let second = host(&broker, 2, USUAL);
     second.wait_until_caught_up();
     // Something to say, so that the first one notices.
     let cart = shop::cart(&shop::tenant(1), "cart-2", START, START, 1);
@@ -263,7 +279,7 @@ fn a_partition_that_another_took_is_given_up() {
 
 #[test]
 fn a_log_that_is_away_is_waited_for_and_the_thread_stays_alive() {
-    let hosted = host(&merchants_log(), 1, false);
+    let hosted = host(&merchants_log(), 1, USUAL);
     hosted.wait_until_caught_up();
     hosted.is_shut.store(true, Ordering::Relaxed);
     wait_until("it says that it waits", || !hosted.health.is_ready());
@@ -281,7 +297,7 @@ fn an_event_it_cannot_read_stops_it_with_the_place() {
     let broker = merchants_log();
     let log = broker.connect(ProcessId(9), &Faults::none());
     log.append(&Topic::Events.partition(0), vec![NewRecord::default()]).unwrap();
-    let hosted = host(&broker, 1, false);
+    let hosted = host(&broker, 1, USUAL);
     wait_until("it has stopped", || hosted.thread.is_finished());
     let Err(HostError::Stopped(error)) = hosted.thread.join().unwrap() else { panic!("expected it to stop") };
     assert!(error.to_string().contains("offset 3"), "{error}");
@@ -319,7 +335,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     ];
     log.append(&directory_at, entries).unwrap();
 
-    let hosted = host(&broker, 1, false);
+    let hosted = host(&broker, 1, USUAL);
     let changed = "tradewind.connection.changed.v1";
     wait_until("both facts are there", || {
         hosted.events_of_kind(changed).len() + hosted.events_of_kind("tradewind.switch.set.v1").len() == 2
@@ -332,7 +348,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     wait_until("the change is there", || hosted.events_of_kind(changed).len() == 2);
     hosted.wait_until_caught_up();
     hosted.stop().unwrap();
-    let again = host(&broker, 2, false);
+    let again = host(&broker, 2, USUAL);
     again.wait_until_caught_up();
     // It has read the directory by the time it tells of something newer in it.
     let newer = SwitchSet { scope: Scope::All, stopped: false, reason: "a test".into(), version: 0 };
@@ -350,7 +366,7 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
     let Body::OrderPlaced(placed) = &order.fact.body else { panic!("expected an order") };
     let (order_key, customer) = (placed.order.clone(), placed.names[0].clone());
     log.append(&Topic::Events.partition(0), vec![record::event(&order)]).unwrap();
-    let hosted = host(&broker, 1, false);
+    let hosted = host(&broker, 1, USUAL);
     hosted.wait_until_caught_up();
     let timeline = hosted.desk.timeline(&tenant, &customer).unwrap();
     assert!(timeline.entities.contains(&order_key) && timeline.entities.contains(&customer));
@@ -363,11 +379,11 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
 #[test]
 fn a_partition_that_catches_up_can_be_told_to_stop() {
     let broker = merchants_log();
-    let first = host(&broker, 1, false);
+    let first = host(&broker, 1, USUAL);
     first.wait_until_caught_up();
     first.stop().unwrap();
     // Its store is lost, so there is all of it to read; while it reads it is told to stop.
-    let second = host_by(&broker, 2, false, |stop| Some(stop.clone()));
+    let second = host(&broker, 2, Differs { stops: true, ..USUAL });
     let (store, opened) = (second.store.clone(), second.opened.clone());
     second.thread.join().unwrap().unwrap();
     assert_eq!(opened.load(Ordering::Relaxed), 1);
@@ -408,4 +424,21 @@ fn with_memory_full_the_fold_waits_for_the_drain() {
     }
     // A step changes a handful of leaves at most.
     assert!((200..220).contains(&most), "{most} changed leaves were in memory at once");
+}
+
+/// The fold waits until there is room for a turn worth its transaction, not for a leaf.
+#[test]
+fn turns_stay_large_while_memory_is_nearly_full() {
+    const CARTS: u32 = 2_000;
+    let broker = merchants_log();
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let cart = |number| record::event(&shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1));
+    log.append(&Topic::Events.partition(0), (2..CARTS).map(cart).collect()).unwrap();
+    let hosted = host(&broker, 1, Differs { drain_leaves: 400, ..USUAL });
+    hosted.wait_until_caught_up();
+    let metrics = hosted.metrics.text();
+    let turns = metrics.lines().find_map(|line| line.strip_prefix("orchestrator_turn_seconds_count{} "));
+    let turns: u32 = turns.expect("turns are counted").parse().unwrap();
+    assert!(turns <= CARTS / 10, "{turns} turns for {CARTS} carts");
+    hosted.stop().unwrap();
 }
