@@ -177,6 +177,8 @@ fn each(
             append(vec![before]);
             thread::sleep(pause);
         }
+        // With long pauses a tick is faster than the event.
+        assert!(seen.try_recv().is_err(), "expected nothing to be seen before the event: choose a shorter pause");
         let begun = Instant::now();
         append(facts);
         seen.recv_timeout(PATIENCE).expect("seen in time") - begun

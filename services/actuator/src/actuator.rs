@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tradewind_domain::{
-    Account, Body, Capability, Command, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage, Tenant,
+    Account, Body, Capability, Command, CommandId, EntityKey, LedgerEntry, LedgerPosition, Lineage, OutcomeState,
+    Tenant,
 };
 use tradewind_ports::{EventLog, KeyVault, NewRecord, Topic, TopicPartition, Writer};
 use tradewind_wire::ledger;
@@ -23,6 +24,7 @@ use crate::directory::Directory;
 use crate::errand::Errand;
 use crate::error::ActuatorError;
 use crate::ledger::Ledger;
+use crate::metrics::Tally;
 use crate::outcome;
 use crate::pace::Pace;
 use crate::settings::{Ports, Settings};
@@ -119,6 +121,7 @@ pub struct Actuator {
     secrets: Arc<dyn Secrets>,
     clocks: Arc<dyn Clocks>,
     calls: Box<dyn Calls>,
+    tally: Tally,
     writer: Box<dyn Writer>,
     lineage: Lineage,
     directory: Directory,
@@ -132,6 +135,8 @@ pub struct Actuator {
     agenda: BTreeSet<(Boot, u64, CommandId)>,
     paces: BTreeMap<(Account, Capability), Pace>,
     under_way: usize,
+    /// How many are not carried out now for a switch, a connection that is off or unknown, or a secret that is missing.
+    held: usize,
     /// Ended, and not looked at yet.
     ended: Vec<Ended>,
     untold: Vec<Untold>,
@@ -163,7 +168,8 @@ impl Actuator {
     ///
     /// See [`ActuatorError::remedy`].
     pub fn recover(settings: Settings, ports: Ports) -> Result<Actuator, ActuatorError> {
-        let Ports { log, vault, secrets, clocks, calls } = ports;
+        let Ports { log, vault, secrets, clocks, calls, counted } = ports;
+        let tally = counted.by(settings.vendor_word);
         let Settings { installation, partition, vendor, .. } = &settings;
         let writer = log.writer(&format!("{installation}/actuator/{vendor}/{partition}"))?;
         // Only now: what a predecessor adds after this read would be missed.
@@ -183,6 +189,7 @@ impl Actuator {
             secrets,
             clocks,
             calls,
+            tally,
             writer,
             lineage,
             directory,
@@ -194,6 +201,7 @@ impl Actuator {
             agenda: BTreeSet::new(),
             paces: BTreeMap::new(),
             under_way: 0,
+            held: 0,
             ended: Vec::new(),
             untold: Vec::new(),
             open: BTreeSet::new(),
@@ -209,12 +217,6 @@ impl Actuator {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
-    }
-
-    /// Commands that are not carried out now for a switch, a connection that is
-    /// off or unknown, or a secret that is missing.
-    pub fn held(&self) -> impl Iterator<Item = CommandId> {
-        self.work.iter().filter(|(_, work)| work.is_held).map(|(command, _)| *command)
     }
 
     /// Begins nothing new from now on; what is under way ends as usual.
@@ -260,8 +262,10 @@ impl Actuator {
         let until_next = stepped
             .next_at
             .map_or(WAIT_MAX, |at| Duration::from_millis(u64::try_from(at.since(now.boot)).unwrap_or(0)).min(WAIT_MAX));
-        if stepped.under_way > 0 {
-            let ended = self.calls.ended(until_next.min(GLANCE));
+        if stepped.under_way > 0 || self.room() == 0 {
+            // Without room there may be commands to read, and none that is read.
+            let glance = if stepped.under_way > 0 { GLANCE } else { WAIT_MAX };
+            let ended = self.calls.ended(until_next.min(glance));
             self.ended.extend(ended);
         } else if !until_next.is_zero() {
             self.log.wait(&self.commands(), self.commands_next, until_next)?;
@@ -290,6 +294,7 @@ impl Actuator {
         self.write(&mut round.entries)?;
         stepped.claims = round.claims;
         stepped.requests = count(round.calls.len());
+        self.tally.requests.add(stepped.requests.into());
         for call in round.calls {
             self.under_way += 1;
             self.calls.begin(call);
@@ -298,11 +303,19 @@ impl Actuator {
             self.conclude(command, outcome);
         }
         stepped.outcomes = self.tell()?;
+        self.tally.passed_over.add(stepped.passed_over.into());
+        self.tally.open.set(level(self.work.len()));
+        self.tally.held.set(level(self.held));
         stepped.under_way = self.under_way;
         // With as many requests under way as may be, an answer is what there is to wait for.
         let may_begin = !self.is_stopping && self.under_way < self.settings.requests_max;
         stepped.next_at = self.agenda.first().map(|(at, _, _)| *at).filter(|_| may_begin);
         Ok(stepped)
+    }
+
+    /// How many more commands may be in memory.
+    fn room(&self) -> usize {
+        self.settings.commands_max.saturating_sub(self.work.len())
     }
 
     fn commands(&self) -> TopicPartition {
@@ -352,9 +365,16 @@ impl Actuator {
         Ok(())
     }
 
+    fn hold(&mut self, command: CommandId, is_held: bool) {
+        let work = self.work.get_mut(&command).expect("a command that is held is open");
+        let was_held = std::mem::replace(&mut work.is_held, is_held);
+        self.held = self.held + usize::from(is_held) - usize::from(was_held);
+    }
+
     /// Its verdict is in the ledger: the target is free for the next command.
     fn conclude(&mut self, id: CommandId, outcome: Box<[u8]>) {
         let now = self.clocks.now();
+        self.hold(id, false);
         let Work { offset, command, .. } = self.work.remove(&id).expect("a command with a verdict was open");
         self.ledger.told(id, now.wall);
         let target = (command.tenant.clone(), command.target.clone());
@@ -375,21 +395,26 @@ impl Actuator {
             return Ok(0);
         }
         let mut records = Vec::new();
-        let mut offsets = Vec::new();
+        let mut told = Vec::new();
         for Untold { offset, command, outcome } in self.untold.drain(..) {
             let placement = self.directory.placement(&command.tenant);
-            let record = outcome::record(&command, outcome, placement).map_err(|source| {
+            let (state, record) = outcome::record(&command, outcome, placement).map_err(|source| {
                 let at = Topic::Ledger(self.settings.vendor.clone()).partition(self.settings.partition);
                 ActuatorError::Unreadable { at, offset, source }
             })?;
+            if state == OutcomeState::Quarantined {
+                let (tenant, id) = (&command.tenant, command.id);
+                tracing::warn!(%tenant, command = %id, "quarantined: nobody knows whether the vendor did it; a person has to look there");
+            }
             records.push(record);
-            offsets.push(offset);
+            told.push((offset, state));
         }
         self.log.append(&Topic::Events.partition(self.settings.partition), records)?;
-        for offset in &offsets {
+        for (offset, state) in &told {
             self.open.remove(offset);
+            self.tally.outcome(*state);
         }
-        Ok(count(offsets.len()))
+        Ok(count(told.len()))
     }
 
     /// Up to where every command has its outcome on the log.
@@ -405,6 +430,10 @@ impl Actuator {
 /// Whose rate a command counts towards.
 fn account(command: &Command) -> (Account, Capability) {
     (command.account.clone(), command.body.capability())
+}
+
+fn level(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 fn count(length: usize) -> u32 {

@@ -1,7 +1,8 @@
 //! A conclusion as the fact that goes onto the log, and its bytes as the record.
 
 use tradewind_domain::{
-    Arrival, Body, Cause, Command, Fact, FactId, Name, Outcome, Sealed, Source, Timestamp, key_owner_digest,
+    Arrival, Body, Cause, Command, Fact, FactId, Name, Outcome, OutcomeState, Sealed, Source, Timestamp,
+    key_owner_digest,
 };
 use tradewind_ports::{KeyVault, NewRecord, VaultError};
 use tradewind_wire::{DecodeError, fact, record, seal};
@@ -53,7 +54,11 @@ fn evidence(
 
 /// The record of an encoded outcome, the same whoever appends it. Its bytes are
 /// copied, so that nothing a newer release wrote is lost on the way.
-pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Result<NewRecord, DecodeError> {
+pub(crate) fn record(
+    command: &Command,
+    bytes: Box<[u8]>,
+    placement: u32,
+) -> Result<(OutcomeState, NewRecord), DecodeError> {
     let fact = fact::decode(&bytes)?;
     let Body::Outcome(outcome) = &fact.body else {
         return Err(DecodeError::Field {
@@ -63,7 +68,8 @@ pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Res
             got: fact.body.kind().into(),
         });
     };
-    let id = FactId::of_outcome(command.id, outcome.attempt, outcome.state);
+    let state = outcome.state;
+    let id = FactId::of_outcome(command.id, outcome.attempt, state);
     let new = record::NewFact {
         tenant: command.tenant.clone(),
         id,
@@ -76,5 +82,5 @@ pub(crate) fn record(command: &Command, bytes: Box<[u8]>, placement: u32) -> Res
         caused_by: Some(Cause::Command(command.id)),
         fact,
     };
-    Ok(NewRecord { value: Some(bytes.into()), ..record::event(&new) })
+    Ok((state, NewRecord { value: Some(bytes.into()), ..record::event(&new) }))
 }

@@ -9,6 +9,7 @@ use tradewind_vendors::{Access, Integration, Operation, Outbound};
 
 use crate::calls::{Calls, Secrets};
 use crate::clock::Clocks;
+use crate::metrics::Counted;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -16,6 +17,8 @@ pub struct Settings {
     pub installation: String,
     pub partition: u32,
     pub vendor: Vendor,
+    /// The vendor's name on the roster, for metrics.
+    pub vendor_word: &'static str,
     pub outbound: Outbound,
     pub access: Access,
     /// Called in place of the vendor, for every account: a sandbox.
@@ -34,6 +37,7 @@ impl Settings {
             installation: installation.to_owned(),
             partition,
             vendor: Vendor::new(integration.vendor).ok()?,
+            vendor_word: integration.vendor,
             outbound: integration.outbound?,
             access: integration.access?,
             origin: None,
@@ -55,6 +59,7 @@ pub struct Ports {
     pub secrets: Arc<dyn Secrets>,
     pub clocks: Arc<dyn Clocks>,
     pub calls: Box<dyn Calls>,
+    pub counted: Counted,
 }
 
 impl fmt::Debug for Ports {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastrand::Rng;
-use tradewind_actuator::{Actuator, Clocks, HttpCalls, Ports, Settings, SystemClocks};
+use tradewind_actuator::{Actuator, Clocks, Counted, HttpCalls, Ports, Settings, SystemClocks};
 use tradewind_domain::OutcomeState;
 use tradewind_egress::{Client, Reach, Settings as Egress};
 use tradewind_simulation::{Faults, ProcessId};
+use tradewind_telemetry::Metrics;
 
 use world::World;
 use world::setting::{self, MemoryVault, OneSecret};
@@ -58,6 +59,7 @@ fn a_command_leaves_for_the_sandbox_with_its_key_and_comes_back_as_an_outcome() 
         secrets: Arc::new(OneSecret),
         clocks: Arc::new(SystemClocks),
         calls: Box::new(HttpCalls::new(Client::new(egress).unwrap(), runtime.handle().clone())),
+        counted: Counted::new(&Metrics::new()),
     };
     let settings = Settings { origin: Some(origin), ..setting::settings(Kind::Keyed) };
     let mut actuator = Actuator::recover(settings, ports).unwrap();

@@ -158,7 +158,8 @@ impl Ingress {
     /// `None` for a delivery that takes its time: a large one, one whose key has to be fetched or made, and one that
     /// makes our code panic, which a thread that may block survives as well.
     fn read_at_once(&self, received: &Received, hint: Option<&Hint>) -> Option<Read> {
-        if received.body.len() > AT_ONCE_BYTES {
+        let answer = if let Some(Hint::Answered(answer)) = hint { answer.body.len() } else { 0 };
+        if received.body.len().max(answer) > AT_ONCE_BYTES {
             return None;
         }
         let none = || VaultError::Unavailable { reason: "the key is not at hand".into() };

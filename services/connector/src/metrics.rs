@@ -13,10 +13,11 @@ pub enum ConnectorMetric {
     Beats,
     QueuedDeliveries,
     Outage,
+    Reached,
 }
 
 impl ConnectorMetric {
-    pub const ALL: [ConnectorMetric; 7] = [
+    pub const ALL: [ConnectorMetric; 8] = [
         ConnectorMetric::Deliveries,
         ConnectorMetric::Acknowledge,
         ConnectorMetric::Facts,
@@ -24,6 +25,7 @@ impl ConnectorMetric {
         ConnectorMetric::Beats,
         ConnectorMetric::QueuedDeliveries,
         ConnectorMetric::Outage,
+        ConnectorMetric::Reached,
     ];
 }
 
@@ -37,6 +39,7 @@ impl Metric for ConnectorMetric {
             ConnectorMetric::Beats => "connector_beats_total",
             ConnectorMetric::QueuedDeliveries => "connector_queued_deliveries",
             ConnectorMetric::Outage => "connector_outage",
+            ConnectorMetric::Reached => "connector_reached",
         }
     }
 
@@ -49,6 +52,7 @@ impl Metric for ConnectorMetric {
             ConnectorMetric::Beats => "Beats appended; none for a minute opens a gap",
             ConnectorMetric::QueuedDeliveries => "Deliveries that are sealed and not yet answered by the log",
             ConnectorMetric::Outage => "1 while deliveries are turned away because log or vault don't do their part",
+            ConnectorMetric::Reached => "1 while our public address leads back to us; without it there are no beats",
         }
     }
 }
@@ -62,6 +66,7 @@ pub(crate) struct Counted {
     pub(crate) beats: Counter,
     queued_deliveries: Gauge,
     pub(crate) outage: Gauge,
+    pub(crate) reached: Gauge,
 }
 
 impl Counted {
@@ -76,6 +81,7 @@ impl Counted {
             beats: metrics.counters(ConnectorMetric::Beats, []).of([]),
             queued_deliveries: metrics.gauges(ConnectorMetric::QueuedDeliveries, []).of([]),
             outage: metrics.gauges(ConnectorMetric::Outage, []).of([]),
+            reached: metrics.gauges(ConnectorMetric::Reached, []).of([]),
         }
     }
 

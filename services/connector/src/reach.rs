@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tradewind_telemetry::Gauge;
 
 use crate::world::Probe;
 
@@ -25,14 +26,16 @@ impl Reach {
     }
 
     /// Asks again and again; ends when it is dropped.
-    pub(crate) async fn watch(self, probe: Probe, every: Duration) {
+    pub(crate) async fn watch(self, probe: Probe, every: Duration, reached: Gauge) {
+        let mut is_told = false;
         loop {
             let came_back = tokio::time::timeout(PROBE_WITHIN, probe()).await.unwrap_or(false);
-            let was_reached = self.last().is_some();
             *self.0.lock().expect("nothing panics while it holds the time") = came_back.then(Instant::now);
-            if was_reached && !came_back {
+            reached.set(came_back.into());
+            if !came_back && !is_told {
                 tracing::warn!("our own public address does not lead back to us: no beats until it does");
             }
+            is_told = !came_back;
             tokio::time::sleep(every).await;
         }
     }

@@ -84,7 +84,7 @@ pub async fn serve(
     };
     let (appenders, mut ended) =
         Appenders::start(settings.partitions, settings.queued_deliveries, &shared).map_err(ServeError::Threads)?;
-    let probing = tokio::spawn(reach.watch(world.probe.clone(), settings.beat_every / 4));
+    let probing = tokio::spawn(reach.watch(world.probe.clone(), settings.beat_every / 4, counted.reached.clone()));
     let readiness = tokio::spawn(ready_with(directory.clone(), part));
     let Settings { connections, stop_delay, stop_within, request_within, .. } = settings;
     let memory = ingress::memory(&settings);

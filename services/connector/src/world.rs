@@ -98,7 +98,7 @@ impl Default for Settings {
         Settings {
             partitions: 16,
             beat_every: Duration::from_secs(15),
-            answer_within: Duration::from_secs(3),
+            answer_within: Duration::from_millis(2_500),
             request_within: Duration::from_secs(10),
             memory_bytes: 64 << 20,
             queued_deliveries: 1024,

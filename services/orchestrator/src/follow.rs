@@ -102,6 +102,8 @@ impl Follower {
     pub(crate) fn follow_while(self, go_on: &dyn Fn(u64) -> Result<(), OwnerError>) -> Result<Follower, OwnerError> {
         let Follower { log, settings, lineage, reading } = self;
         let decisions_end = log.bounds(&decisions(&settings))?.end;
+        // What those decisions are on lies before this end, so that a read gets there, or fails.
+        log.bounds(&Topic::Events.partition(settings.partition))?;
         let shown = reading.shown.clone();
         let go_on = || go_on(shown.load(Ordering::Relaxed));
         let mut catching_up = CatchingUp::resume(log.as_ref(), &settings, reading, lineage, decisions_end, &go_on);

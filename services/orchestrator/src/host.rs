@@ -22,6 +22,9 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 /// How often the directory is looked at.
 const DIRECTORY_EVERY: Duration = Duration::from_millis(500);
 
+/// How often it is counted how far behind the log this is.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+
 /// From one recovery that failed to the next: at first, and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -190,6 +193,7 @@ impl Host {
         let mut drainage = Drainage::new(self.settings.budget.slice_leaves, Instant::now());
         let mut directory = Directory::default();
         let mut directory_at = Instant::now();
+        let (mut lag, mut lag_at) = (self.counted.lag(), Instant::now());
         while !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
             let turned = owner.turn()?;
@@ -207,6 +211,10 @@ impl Host {
             if Instant::now() >= directory_at {
                 directory_at = Instant::now() + DIRECTORY_EVERY;
                 directory.follow(owner, now)?;
+            }
+            if Instant::now() >= lag_at {
+                lag_at = Instant::now() + LAG_EVERY;
+                lag.set(i64::try_from(owner.lag()?).unwrap_or(i64::MAX));
             }
             if turned.facts + turned.wakeups == 0 && !owner.tick(now)? {
                 owner.wait(WAIT_MAX)?;

@@ -1,6 +1,6 @@
 //! What owners count, all partitions of a process together.
 
-use tradewind_telemetry::{Counter, Gauge, Histogram, Metric, Metrics};
+use tradewind_telemetry::{Counter, Gauge, Histogram, Metric, Metrics, Share};
 
 use crate::owner::Turned;
 
@@ -11,18 +11,22 @@ pub enum OrchestratorMetric {
     Wakeups,
     Decisions,
     Commands,
+    Parked,
+    Lag,
     Partitions,
     Recoveries,
     StoresRebuilt,
 }
 
 impl OrchestratorMetric {
-    pub const ALL: [OrchestratorMetric; 8] = [
+    pub const ALL: [OrchestratorMetric; 10] = [
         OrchestratorMetric::Turn,
         OrchestratorMetric::Facts,
         OrchestratorMetric::Wakeups,
         OrchestratorMetric::Decisions,
         OrchestratorMetric::Commands,
+        OrchestratorMetric::Parked,
+        OrchestratorMetric::Lag,
         OrchestratorMetric::Partitions,
         OrchestratorMetric::Recoveries,
         OrchestratorMetric::StoresRebuilt,
@@ -37,6 +41,8 @@ impl Metric for OrchestratorMetric {
             OrchestratorMetric::Wakeups => "orchestrator_wakeups_total",
             OrchestratorMetric::Decisions => "orchestrator_decisions_total",
             OrchestratorMetric::Commands => "orchestrator_commands_total",
+            OrchestratorMetric::Parked => "orchestrator_parked_total",
+            OrchestratorMetric::Lag => "orchestrator_lag_records",
             OrchestratorMetric::Partitions => "orchestrator_partitions",
             OrchestratorMetric::Recoveries => "orchestrator_recoveries_total",
             OrchestratorMetric::StoresRebuilt => "orchestrator_stores_rebuilt_total",
@@ -50,6 +56,10 @@ impl Metric for OrchestratorMetric {
             OrchestratorMetric::Wakeups => "Wakeups fired",
             OrchestratorMetric::Decisions => "Decisions taken",
             OrchestratorMetric::Commands => "Commands issued",
+            OrchestratorMetric::Parked => "Facts and instances this release fails at, left for a later one",
+            OrchestratorMetric::Lag => {
+                "Records on the partitions owned here that are not folded yet, as of the last five seconds"
+            }
             OrchestratorMetric::Partitions => "Partitions that are live here",
             OrchestratorMetric::Recoveries => "Times a partition was recovered",
             OrchestratorMetric::StoresRebuilt => "Stores that were damaged, moved aside and folded again",
@@ -65,6 +75,8 @@ pub struct Counted {
     wakeups: Counter,
     decisions: Counter,
     commands: Counter,
+    parked: Counter,
+    lag: Gauge,
     pub(crate) partitions: Gauge,
     pub(crate) recoveries: Counter,
     pub(crate) stores_rebuilt: Counter,
@@ -84,6 +96,8 @@ impl Counted {
             wakeups: counter(OrchestratorMetric::Wakeups),
             decisions: counter(OrchestratorMetric::Decisions),
             commands: counter(OrchestratorMetric::Commands),
+            parked: counter(OrchestratorMetric::Parked),
+            lag: metrics.gauges(OrchestratorMetric::Lag, []).of([]),
             partitions: metrics.gauges(OrchestratorMetric::Partitions, []).of([]),
             recoveries: counter(OrchestratorMetric::Recoveries),
             stores_rebuilt: counter(OrchestratorMetric::StoresRebuilt),
@@ -95,5 +109,11 @@ impl Counted {
         self.wakeups.add(turned.wakeups.into());
         self.decisions.add(turned.decisions.into());
         self.commands.add(turned.commands.into());
+        self.parked.add(turned.parked.into());
+    }
+
+    /// What one partition adds to the lag.
+    pub(crate) fn lag(&self) -> Share {
+        Share::of(&self.lag)
     }
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_domain::{Body, Envelope, Lineage, Name, Position, Timestamp, TurnCommitted};
+use tradewind_domain::{
+    Body, Decision, Envelope, FactParked, InstanceParked, Lineage, Name, Parked, Position, Timestamp, TurnCommitted,
+};
 use tradewind_engine::{Budget, Drained, Partition, Rules};
 use tradewind_ports::{EventLog, LogError, ReadLimit, Record, StoreError, Topic, TopicPartition, Writer};
 use tradewind_wire::reading::ReadError;
@@ -144,6 +146,8 @@ pub struct Turned {
     pub wakeups: u32,
     pub decisions: u32,
     pub commands: u32,
+    /// Facts and instances this release fails at.
+    pub parked: u32,
 }
 
 pub struct Owner {
@@ -165,11 +169,13 @@ pub struct Owner {
     pub(crate) tick: TickState,
 }
 
-/// When the log last spoke, by the wall clock of its append times.
+/// Since when the log has said nothing, by our clock: that of its brokers may be another.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TickState {
-    pub(crate) last_record_at: Timestamp,
-    pub(crate) outstanding: bool,
+    /// Where the log ended when it was last looked at for a tick.
+    heard_until: u64,
+    silent_since: Timestamp,
+    outstanding: bool,
 }
 
 impl fmt::Debug for Owner {
@@ -243,10 +249,11 @@ impl Owner {
                 };
                 let envelope = self.envelope(&stored)?;
                 done.facts += 1;
-                self.tick = TickState { last_record_at: stored.appended_at, outstanding: false };
+                self.tick.outstanding = false;
                 self.partition.fold(&envelope)?
             };
             if let Some(decision) = stepped.decision {
+                done.parked += self.tell_parked(&decision, stepped.position);
                 turn.add(&decision, stepped.position);
             }
         }
@@ -304,6 +311,32 @@ impl Owner {
             self.unread.extend(batch.records);
         }
         Ok(())
+    }
+
+    /// Our own code has failed: somebody has to know.
+    fn tell_parked(&self, decision: &Decision, position: Position) -> u32 {
+        let (partition, tenant) = (self.settings.partition, &decision.tenant);
+        for parked in &decision.parked {
+            match parked {
+                Parked::Fact(FactParked { fact, reason, .. }) => {
+                    tracing::error!(partition, %tenant, %position, %fact, reason, "a fact is parked until a release can fold it");
+                }
+                Parked::Instance(InstanceParked { instance, workflow, reason, .. }) => {
+                    tracing::error!(partition, %tenant, %position, %instance, %workflow, reason, "an instance is parked until it is told to go on");
+                }
+            }
+        }
+        u32::try_from(decision.parked.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Records on the log that are not folded yet.
+    ///
+    /// # Errors
+    ///
+    /// The log does not answer.
+    pub(crate) fn lag(&self) -> Result<u64, OwnerError> {
+        let end = self.log.bounds(&self.events())?.end;
+        Ok(end.saturating_sub(self.events_next) + self.unread.len() as u64)
     }
 
     pub(crate) fn envelope(&self, stored: &Record) -> Result<Envelope, OwnerError> {
@@ -428,7 +461,11 @@ impl Owner {
     ///
     /// The log does not take it.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, OwnerError> {
-        let silent_ms = now.since(self.tick.last_record_at);
+        if self.tick.heard_until != self.events_next {
+            self.tick.heard_until = self.events_next;
+            self.tick.silent_since = now;
+        }
+        let silent_ms = now.since(self.tick.silent_since);
         let is_wakeup_due = self.partition.next_wakeup().is_some_and(|at| self.partition.log_time(now) >= at);
         let is_time = is_wakeup_due && silent_ms >= TICK_AFTER_MS || silent_ms >= TICK_EVERY_MS;
         if self.tick.outstanding || !is_time || !self.partition.has_wakeups() {

@@ -52,7 +52,7 @@ pub(crate) struct Ingress {
     pub(crate) address: SocketAddr,
     /// `https://…`, as vendors reach it: it is asked again and again whether it
     /// leads back to us. In production there has to be one.
-    pub(crate) public_address: Option<String>,
+    pub(crate) public_address: Option<PublicAddress>,
 }
 
 impl Default for Ingress {
@@ -215,6 +215,15 @@ checked!(Partitions, u32, |count| (1..=1_000).contains(count), "a number of part
 checked!(Speed, u32, |speed| (1..=3_600).contains(speed), "a speed from 1 to 3600");
 checked!(MemoryMib, u32, |mib| (128..=1_048_576).contains(mib), "at least 128 MiB of memory");
 checked!(
+    PublicAddress,
+    String,
+    |address: &String| {
+        let authority = address.strip_prefix("https://").unwrap_or_default();
+        !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    },
+    "an origin without a path, such as https://hooks.example.com"
+);
+checked!(
     InstallationName,
     String,
     |name: &String| {
@@ -255,6 +264,15 @@ mod tests {
     }
 
     #[test]
+    fn vendors_reach_us_at_an_origin() {
+        for address in ["https://hooks.example.com", "https://hooks.example.com:8443", "https://[2001:db8::1]"] {
+            let text = format!("[ingress]\npublic_address = \"{address}\"");
+            let address = Some(PublicAddress(address.into()));
+            assert_eq!(Configuration::read(&text).unwrap().ingress.public_address, address);
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_line_and_what_was_expected() {
         for (text, line, expected) in [
             (
@@ -269,6 +287,8 @@ mod tests {
             ("[logs]\nformat = \"xml\"", "line 2", "expected `text` or `json`"),
             ("[kafka]\ndev = true", "line 1", "missing field `bootstrap`"),
             ("installation = \"a b\"", "line 1", "expected a name"),
+            ("[ingress]\npublic_address = \"https://example.com/in\"", "line 2", "expected an origin without a path"),
+            ("[ingress]\npublic_address = \"http://example.com\"", "line 2", "such as https://hooks.example.com"),
             ("partitions = ", "line 1", ""),
         ] {
             let reason = Configuration::read(text).unwrap_err();

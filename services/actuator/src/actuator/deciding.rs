@@ -58,8 +58,8 @@ impl Actuator {
             self.agenda.remove(&(at, offset, id));
             let work = self.work.get_mut(&id).expect("a command in the agenda is open");
             work.planned_at = None;
-            work.is_held = false;
-            if let Some(step) = work.errand.early(now) {
+            self.hold(id, false);
+            if let Some(step) = self.work[&id].errand.early(now) {
                 self.apply(id, step, now, round)?;
                 continue;
             }
@@ -144,7 +144,7 @@ impl Actuator {
         match step {
             Step::Wait(at) => self.plan(id, at),
             Step::Hold(at) => {
-                work.is_held = true;
+                self.hold(id, true);
                 self.plan(id, at);
             }
             Step::Pause(until) => {

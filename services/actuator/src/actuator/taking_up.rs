@@ -12,7 +12,7 @@ use crate::ledger::Known;
 impl Actuator {
     /// Takes up the commands there are, as far as there is room.
     pub(super) fn read(&mut self, stepped: &mut Stepped) -> Result<(), ActuatorError> {
-        let room = self.settings.commands_max.saturating_sub(self.work.len());
+        let room = self.room();
         if room == 0 {
             return Ok(());
         }

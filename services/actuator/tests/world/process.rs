@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use tradewind_actuator::{Actuator, ActuatorError, Call, Calls, Clocks, Ended, Moment, Ports, Remedy, Settings};
+use tradewind_actuator::{
+    Actuator, ActuatorError, Call, Calls, Clocks, Counted, Ended, Moment, Ports, Remedy, Settings,
+};
 use tradewind_egress::{Answer, Unsent};
 use tradewind_ports::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, Topic, TopicPartition, Writer};
 use tradewind_simulation::{Faults, MemoryLog, ProcessId};
+use tradewind_telemetry::Metrics;
 
 use super::setting::{MemoryVault, OneSecret};
 use super::{CALLERS, Opening, START, World, boot};
@@ -195,11 +198,14 @@ pub struct Process {
     busy_at: i64,
     rng: Rng,
     pub passed_over: u32,
+    pub metrics: Metrics,
+    counted: Counted,
     pub stopped: Option<ActuatorError>,
 }
 
 impl Process {
     pub fn new(world: &Arc<World>, number: u32, settings: Settings, vault: &Arc<MemoryVault>, rng: Rng) -> Process {
+        let metrics = Metrics::new();
         Process {
             world: world.clone(),
             settings,
@@ -215,6 +221,8 @@ impl Process {
             busy_at: 0,
             rng,
             passed_over: 0,
+            counted: Counted::new(&metrics),
+            metrics,
             stopped: None,
         }
     }
@@ -308,6 +316,7 @@ impl Process {
                 caller: self.life.0 * 100 + self.lives,
                 unreachable_percent: self.unreachable_percent,
             }),
+            counted: self.counted.clone(),
         };
         Actuator::recover(self.settings.clone(), ports)
     }

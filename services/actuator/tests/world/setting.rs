@@ -42,6 +42,7 @@ pub fn settings(kind: Kind) -> Settings {
         installation: "simulated".into(),
         partition: 0,
         vendor: vendor(),
+        vendor_word: "mail",
         outbound: kind.outbound(),
         access: ACCESS,
         origin: None,

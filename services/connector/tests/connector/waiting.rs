@@ -56,11 +56,6 @@ async fn a_log_that_does_not_answer_is_503_in_time_and_heals() {
     assert!(ids.len() <= 2, "{ids:?}");
 }
 
-#[test]
-fn three_seconds_are_the_default() {
-    assert_eq!(Settings::default().answer_within, Duration::from_secs(3));
-}
-
 #[tokio::test]
 async fn a_log_that_fails_is_503_whatever_it_says() {
     let shop = Shop::open().await;

@@ -45,17 +45,19 @@ impl Due {
 
     /// The leaf's current value is on disk now, with its entry in the index.
     pub(crate) fn drained(&mut self, key: &DueKey) {
-        self.far.remove(key);
+        if self.far.remove(key) {
+            self.is_more_stored = true;
+        }
     }
 
     /// Brings everything that fires by `watermark` into memory, and an hour more.
-    /// `is_in_memory` tells leaves whose value on disk is old, so that its entry
-    /// in the index on disk counts for nothing.
+    /// `is_old` tells entries of the index on disk that count for nothing: their
+    /// leaf has another value by now, without that wakeup.
     pub(crate) fn load(
         &mut self,
         watermark: Timestamp,
         store: &dyn StateStore,
-        is_in_memory: impl Fn(&[u8]) -> bool,
+        is_old: impl Fn(&DueKey) -> bool,
     ) -> Result<(), StoreError> {
         if self.loaded_until.is_some_and(|until| watermark < until) {
             return Ok(());
@@ -67,9 +69,7 @@ impl Due {
             let is_last = keys.len() < SCAN;
             after = keys.last().cloned();
             let is_loaded = |key: &DueKey| self.loaded_until.is_some_and(|loaded| key.fires_at < loaded);
-            let fresh: Vec<DueKey> =
-                keys.into_iter().filter(|key| !is_loaded(key) && !is_in_memory(&key.leaf)).collect();
-            self.near.extend(fresh);
+            self.near.extend(keys.into_iter().filter(|key| !is_loaded(key) && !is_old(key)));
             if is_last {
                 break;
             }
@@ -115,5 +115,63 @@ impl Due {
     /// Some wakeup waits for its time or for a source: time must go on.
     pub(crate) fn is_any(&self) -> bool {
         self.is_more_stored || !(self.near.is_empty() && self.far.is_empty() && self.waiting.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_ports::{Checkpoint, Stored, Write};
+
+    use super::*;
+
+    fn key(hours: i64) -> DueKey {
+        let fires_at = Timestamp::from_millis(hours * NEAR_MS);
+        DueKey { fires_at, round: 0, wakeup: [1; 16], leaf: b"instance".to_vec() }
+    }
+
+    /// The index on disk.
+    struct Index(Vec<DueKey>);
+
+    impl StateStore for Index {
+        fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+            Ok(None)
+        }
+
+        fn get(&self, _: &[u8]) -> Result<Option<Stored>, StoreError> {
+            Ok(None)
+        }
+
+        fn due(&self, until: Timestamp, after: Option<&DueKey>, _: usize) -> Result<Vec<DueKey>, StoreError> {
+            let is_in = |key: &&DueKey| key.fires_at < until && after.is_none_or(|after| *key > after);
+            Ok(self.0.iter().filter(is_in).cloned().collect())
+        }
+
+        fn write(&mut self, _: &[Write]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn set_checkpoint(&mut self, _: &Checkpoint) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// Else no tick is appended, and in a silent log it never fires.
+    #[test]
+    fn a_far_wakeup_is_known_of_when_only_the_disk_has_it() {
+        let mut due = Due::default();
+        due.load(Timestamp::from_millis(0), &Index(Vec::new()), |_| false).unwrap();
+        due.add(key(3));
+        due.drained(&key(3));
+        assert!(due.is_any());
+    }
+
+    #[test]
+    fn an_entry_counts_as_long_as_its_leaf_has_that_wakeup() {
+        for is_old in [true, false] {
+            let mut due = Due::default();
+            due.load(Timestamp::from_millis(0), &Index(vec![key(3)]), |_| is_old).unwrap();
+            due.load(key(3).fires_at, &Index(vec![key(3)]), |_| is_old).unwrap();
+            assert_eq!(due.reached(key(3).fires_at).len(), usize::from(!is_old));
+        }
     }
 }

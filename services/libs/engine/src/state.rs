@@ -233,7 +233,10 @@ impl State {
     /// Brings the wakeups that fire by `watermark` into memory.
     pub(crate) fn load_due(&mut self, watermark: tradewind_domain::Timestamp) -> Result<(), StoreError> {
         let State { store, leaves, due, .. } = self;
-        due.load(watermark, store.as_ref(), |leaf| leaves.get(leaf).is_some_and(|held| held.layer != Layer::Cached))
+        due.load(watermark, store.as_ref(), |key| {
+            let held = leaves.get(key.leaf.as_slice()).filter(|held| held.layer != Layer::Cached);
+            held.is_some_and(|held| !due_keys(&key.leaf, held.slot.leaf.as_ref()).contains(key))
+        })
     }
 
     /// The open turn is committed: its values may leave for the store.

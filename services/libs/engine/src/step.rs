@@ -111,36 +111,43 @@ pub(crate) fn fold_and_decide(
     envelope: &Envelope,
     recorded_at: Timestamp,
 ) -> Result<Option<Decision>, StoreError> {
+    let attempt = |state: &mut State| {
+        let is_news = fold(state, stepping, envelope, recorded_at)?;
+        if is_news { on_fact(state, stepping, envelope) } else { Ok(None) }
+    };
+    take(state, stepping, attempt, |panic| parked_fact(stepping, envelope, panic))
+}
+
+/// Decides and applies the decision, in one step; where our code panics, in its
+/// place the decision that says so.
+fn take(
+    state: &mut State,
+    stepping: &Stepping<'_>,
+    decide: impl FnOnce(&mut State) -> Result<Option<Decision>, StoreError>,
+    parked: impl FnOnce(&(dyn Any + Send)) -> Decision,
+) -> Result<Option<Decision>, StoreError> {
     state.begin_step(stepping.position);
-    let folded = catch_unwind(AssertUnwindSafe(|| fold(state, stepping, envelope, recorded_at)));
-    let decision = match folded {
+    let taken = catch_unwind(AssertUnwindSafe(|| {
+        let decision = decide(state)?;
+        apply(state, stepping, decision.as_ref())?;
+        Ok(decision)
+    }));
+    let decision = match taken {
+        Ok(decision) => decision?,
         Err(panic) => {
             state.undo_step();
             state.begin_step(stepping.position);
-            Some(parked_fact(stepping, envelope, panic.as_ref()))
-        }
-        Ok(folded) => {
-            if folded? {
-                on_fact(state, stepping, envelope)?
-            } else {
-                None
-            }
+            let decision = Some(parked(panic.as_ref()));
+            apply(state, stepping, decision.as_ref())?;
+            decision
         }
     };
-    finish(state, stepping, decision)
-}
-
-/// Applies the decision and ends the step.
-fn finish(
-    state: &mut State,
-    stepping: &Stepping<'_>,
-    decision: Option<Decision>,
-) -> Result<Option<Decision>, StoreError> {
-    if let Some(decision) = &decision {
-        apply::decision(state, stepping.rules, stepping.position, decision)?;
-    }
     state.finish_step();
     Ok(decision)
+}
+
+fn apply(state: &mut State, stepping: &Stepping<'_>, decision: Option<&Decision>) -> Result<(), StoreError> {
+    decision.map_or(Ok(()), |decision| apply::decision(state, stepping.rules, stepping.position, decision))
 }
 
 fn parked_fact(stepping: &Stepping<'_>, envelope: &Envelope, panic: &(dyn Any + Send)) -> Decision {
@@ -412,37 +419,49 @@ pub(crate) fn fire(
     wakeup: &Wakeup,
     missing: Vec<Name>,
 ) -> Result<Option<Decision>, StoreError> {
-    state.begin_step(stepping.position);
-    let decision = decide_on_wakeup(state, stepping, fact, instance, wakeup, missing)?;
-    finish(state, stepping, Some(decision))
+    let attempt = |state: &mut State| decide_on_wakeup(state, stepping, fact, &instance, wakeup, missing).map(Some);
+    take(state, stepping, attempt, |panic| {
+        let mut decision = on_wakeup(stepping, fact, &instance, wakeup);
+        decision.parked.push(parked_instance(stepping, &instance, wakeup, reason_of(panic)));
+        decision
+    })
+}
+
+fn on_wakeup(stepping: &Stepping<'_>, fact: FactId, instance: &InstanceLeaf, wakeup: &Wakeup) -> Decision {
+    let id = DecisionId::of_wakeup(stepping.watermark, &instance.tenant, wakeup.id);
+    Decision { wakeup: Some(wakeup.id), ..empty_decision(stepping, &instance.tenant, fact, id) }
+}
+
+fn parked_instance(stepping: &Stepping<'_>, instance: &InstanceLeaf, wakeup: &Wakeup, reason: &str) -> Parked {
+    Parked::Instance(InstanceParked {
+        instance: instance.id,
+        at: ParkedAt::Wakeup(wakeup.id),
+        build: stepping.build.clone(),
+        reason: reason.into(),
+        workflow: instance.workflow.clone(),
+        subject: instance.subject.clone(),
+    })
 }
 
 fn decide_on_wakeup(
     state: &mut State,
     stepping: &Stepping<'_>,
     fact: FactId,
-    instance: Arc<InstanceLeaf>,
+    instance: &Arc<InstanceLeaf>,
     wakeup: &Wakeup,
     missing: Vec<Name>,
 ) -> Result<Decision, StoreError> {
-    let tenant = instance.tenant.clone();
-    let id = DecisionId::of_wakeup(stepping.watermark, &tenant, wakeup.id);
-    let mut decision = empty_decision(stepping, &tenant, fact, id);
-    decision.wakeup = Some(wakeup.id);
-    let asked = running(state, stepping.rules, &tenant, instance.clone())?;
+    let mut decision = on_wakeup(stepping, fact, instance, wakeup);
+    let asked = running(state, stepping.rules, &instance.tenant, instance.clone())?;
     match asked {
         Some(asked) => {
             let asked = Asked { missing, ..asked };
             ask(state, stepping, &mut decision, &asked, Cause::Wakeup(wakeup))?;
         }
-        None => decision.parked.push(Parked::Instance(InstanceParked {
-            instance: instance.id,
-            at: ParkedAt::Wakeup(wakeup.id),
-            build: stepping.build.clone(),
-            reason: format!("this build has no workflow named {}", instance.workflow).into(),
-            workflow: instance.workflow.clone(),
-            subject: instance.subject.clone(),
-        })),
+        None => {
+            let reason = format!("this build has no workflow named {}", instance.workflow);
+            decision.parked.push(parked_instance(stepping, instance, wakeup, &reason));
+        }
     }
     for choice in &decision.choices {
         let is_settled = choice.transitions.iter().any(|transition| match transition {

@@ -1,5 +1,7 @@
 //! A group: what waited together is written in one commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tradewind_domain::Timestamp;
 use tradewind_ports::{Cleanup, LogError, NewRecord, TopicPartition};
 
@@ -65,7 +67,7 @@ pub(crate) fn write(
                 return Ok(Err(LogError::Fenced));
             }
             let firsts = insert_all(changes, &transaction.writes, now)?;
-            match transaction.linked.map(|linked| linked(&firsts)) {
+            match transaction.linked.map(|linked| made(linked, &firsts)) {
                 None => {}
                 Some(Ok(writes)) => drop(insert_all(changes, &writes, now)?),
                 Some(Err(refusal)) => return Ok(Err(refusal)),
@@ -74,6 +76,12 @@ pub(crate) fn write(
         });
         written.collect()
     })
+}
+
+/// It is the caller's code, on the one thread that writes: its panic is its own.
+fn made(linked: LinkedWrites, firsts: &[u64]) -> Result<Vec<Write>, LogError> {
+    let made = catch_unwind(AssertUnwindSafe(|| linked(firsts)));
+    made.unwrap_or_else(|_| Err(LogError::Refused { reason: "what was to be linked failed to be made".into() }))
 }
 
 /// Inserts writes; returns the first offset of each.

@@ -437,10 +437,12 @@ mod tests {
         // What can't be stored is refused alone, and the thread that writes goes on.
         let refused = log.append_linked(first(), linked(RECORD_BYTES + 1));
         assert!(matches!(refused, Err(LogError::Refused { .. })), "{refused:?}");
+        let failed = log.append_linked(first(), Box::new(|_| panic!("as the test has it")));
+        assert!(matches!(failed, Err(LogError::Refused { .. })), "{failed:?}");
         log.append_linked(first(), linked(2)).expect("append");
         let events = log.read(&Topic::Events.partition(0), 0, WHOLE).expect("read").records;
-        assert_eq!(events.iter().map(|event| event.key.clone()).collect::<Vec<_>>(), [b"0", b"2"]);
-        assert_eq!(values(&log, &commands(), 0).len(), 3);
+        assert_eq!(events.iter().map(|event| event.key.clone()).collect::<Vec<_>>(), [b"0", b"3"]);
+        assert_eq!(values(&log, &commands(), 0).len(), 4);
     }
 
     #[test]

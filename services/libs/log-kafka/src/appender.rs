@@ -94,7 +94,7 @@ impl Appender {
             }
         }
         drop(sender);
-        self.collect(&reports, at, records.len())
+        self.collect(&reports, at, records.len(), deadline + REPORT_GRACE)
     }
 
     fn send(
@@ -116,8 +116,13 @@ impl Appender {
         }
     }
 
-    fn collect(&self, reports: &Receiver<Report>, at: &TopicPartition, records: usize) -> Result<Vec<u64>, LogError> {
-        let deadline = Instant::now() + self.give_up_after + REPORT_GRACE;
+    fn collect(
+        &self,
+        reports: &Receiver<Report>,
+        at: &TopicPartition,
+        records: usize,
+        deadline: Instant,
+    ) -> Result<Vec<u64>, LogError> {
         let mut offsets = vec![0; records];
         let mut failures = Vec::new();
         for _ in 0..records {

@@ -30,6 +30,8 @@ pub(crate) const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 /// librdkafka refuses a transaction time-out that isn't above the message time-out.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// With the grace its report gets, no longer than any other call.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 const APPEND_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// Where the cluster is and how this installation uses it.
@@ -57,7 +59,7 @@ pub struct KafkaSettings {
 }
 
 impl KafkaSettings {
-    /// The defaults: 16 partitions, 128 MiB, a production cluster.
+    /// The defaults: 16 partitions, 128 MiB, appends given up after 10 s, a production cluster.
     #[must_use]
     pub fn new(bootstrap: &str, installation: &str) -> KafkaSettings {
         KafkaSettings {
@@ -66,7 +68,7 @@ impl KafkaSettings {
             partitions: 16,
             is_dev: false,
             memory_bytes: 128 * MIB,
-            append_timeout: MESSAGE_TIMEOUT,
+            append_timeout: APPEND_TIMEOUT,
             topic_prefix: String::new(),
             client: BTreeMap::new(),
         }

@@ -34,11 +34,18 @@ fn fold_that_fails(leaf: &mut EntityLeaf, folding: &Folding<'_>) -> bool {
     (Rules::shipped().fold_about)(leaf, folding)
 }
 
-/// A release that can't decide on one cart once its time has come.
+/// A release that fails at one cart.
 #[derive(Debug)]
-struct DecidesBadly;
+enum FailsAt {
+    /// When it looks what a fact is about.
+    Subject,
+    /// When its time has come.
+    Wakeup,
+    /// Then it says nothing at all.
+    Answer,
+}
 
-impl Workflow for DecidesBadly {
+impl Workflow for FailsAt {
     fn name(&self) -> Name {
         CartRecovery.name()
     }
@@ -52,7 +59,10 @@ impl Workflow for DecidesBadly {
     }
 
     fn subject(&self, fact: &Fact, arrival: Arrival) -> Option<EntityKey> {
-        CartRecovery.subject(fact, arrival)
+        let subject = CartRecovery.subject(fact, arrival);
+        let fails = matches!(self, FailsAt::Subject) && subject.as_ref().is_some_and(is_poison);
+        assert!(!fails, "a fact this release can't make sense of");
+        subject
     }
 
     fn consider(
@@ -62,8 +72,13 @@ impl Workflow for DecidesBadly {
         situation: &Situation<'_>,
         view: &mut View<'_>,
     ) -> Result<Considered, StoreError> {
-        let is_wakeup = matches!(cause, Cause::Wakeup(_));
-        assert!(!(is_wakeup && is_poison(&instance.subject)), "a cart this release can't decide on");
+        if matches!(cause, Cause::Wakeup(_)) && is_poison(&instance.subject) {
+            match self {
+                FailsAt::Subject => {}
+                FailsAt::Wakeup => panic!("a cart this release can't decide on"),
+                FailsAt::Answer => return Ok(Considered::default()),
+            }
+        }
         CartRecovery.consider(cause, instance, situation, view)
     }
 }
@@ -222,19 +237,42 @@ fn a_parked_fact_is_waited_for_four_hours() {
 
 #[test]
 fn an_instance_that_cannot_be_decided_for_is_parked_and_goes_on_when_told() {
-    let broken = Rules { workflows: vec![Arc::new(DecidesBadly)], ..Rules::shipped() };
+    for (fails, reason) in
+        [(FailsAt::Wakeup, "a cart this release can't decide on"), (FailsAt::Answer, "expected a decision on wakeup")]
+    {
+        let broken = Rules { workflows: vec![Arc::new(fails)], ..Rules::shipped() };
+        let mut shop = Shop::open(broken);
+        shop.cart(POISON, 1, at(1));
+        shop.cart("sound", 2, at(1));
+        let decisions = shop.pass(at(60));
+        let parked: Vec<_> = decisions.iter().flat_map(|decision| &decision.parked).collect();
+        let [Parked::Instance(parked)] = parked.as_slice() else {
+            panic!("expected a parked instance, got {parked:?}")
+        };
+        assert!(parked.reason.starts_with(reason), "{}", parked.reason);
+        assert_eq!(reminded(&decisions), ["sound"]);
+
+        shop.upgrade(Rules::shipped());
+        let unparked = InstanceUnparked { instance: parked.instance, actor: Name::fixed("operator") };
+        let unparked = shop::set_up_fact(&shop::tenant(0), "unpark", 1, at(61), Body::InstanceUnparked(unparked));
+        shop.append(at(61), vec![unparked]);
+        assert_eq!(reminded(&shop.pass(at(62))), ["sound", POISON]);
+    }
+}
+
+/// What it has folded is taken back, too: a parked fact counts for nothing.
+#[test]
+fn a_fact_whose_subject_cannot_be_told_is_parked() {
+    let broken = Rules { workflows: vec![Arc::new(FailsAt::Subject)], ..Rules::shipped() };
     let mut shop = Shop::open(broken);
     shop.cart(POISON, 1, at(1));
     shop.cart("sound", 2, at(1));
     let decisions = shop.pass(at(60));
     let parked: Vec<_> = decisions.iter().flat_map(|decision| &decision.parked).collect();
-    let [Parked::Instance(parked)] = parked.as_slice() else { panic!("expected one parked instance, got {parked:?}") };
-    assert_eq!(&*parked.reason, "a cart this release can't decide on");
+    assert!(!parked.is_empty());
+    for parked in parked {
+        let Parked::Fact(parked) = parked else { panic!("expected a parked fact, got {parked:?}") };
+        assert_eq!(&*parked.reason, "a fact this release can't make sense of");
+    }
     assert_eq!(reminded(&decisions), ["sound"]);
-
-    shop.upgrade(Rules::shipped());
-    let unparked = InstanceUnparked { instance: parked.instance, actor: Name::fixed("operator") };
-    let unparked = shop::set_up_fact(&shop::tenant(0), "unpark", 1, at(61), Body::InstanceUnparked(unparked));
-    shop.append(at(61), vec![unparked]);
-    assert_eq!(reminded(&shop.pass(at(62))), ["sound", POISON]);
 }

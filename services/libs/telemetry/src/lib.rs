@@ -13,5 +13,5 @@ pub mod operations;
 mod shutdown;
 
 pub use health::{Health, Part};
-pub use metrics::{Counter, Counters, Gauge, Gauges, Histogram, Histograms, Metric, Metrics};
+pub use metrics::{Counter, Counters, Gauge, Gauges, Histogram, Histograms, Metric, Metrics, Share};
 pub use shutdown::Shutdown;

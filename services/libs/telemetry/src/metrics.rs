@@ -179,6 +179,31 @@ impl Gauge {
     }
 }
 
+/// What one part of a process adds to a gauge that it shares with others; taken away when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    gauge: Gauge,
+    value: i64,
+}
+
+impl Share {
+    #[must_use]
+    pub fn of(gauge: &Gauge) -> Share {
+        Share { gauge: gauge.clone(), value: 0 }
+    }
+
+    pub fn set(&mut self, value: i64) {
+        self.gauge.add(value - self.value);
+        self.value = value;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Histogram(Distribution);
 
@@ -191,6 +216,18 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_of_a_gauge_add_up_and_go_with_their_owners() {
+        let gauge = Metrics::new().gauges(Kitchen::Ovens, []).of([]);
+        let (mut one, mut other) = (Share::of(&gauge), Share::of(&gauge));
+        one.set(3);
+        other.set(4);
+        one.set(1);
+        assert_eq!(gauge.value(), 5);
+        drop(other);
+        assert_eq!(gauge.value(), 1);
+    }
 
     #[derive(Clone, Copy)]
     enum Kitchen {

@@ -119,6 +119,18 @@ impl<'a> Names<'a> {
 }
 
 /// The personal values there are.
+/// Longest value of each kind that comes to stand in commands and decisions.
+pub(crate) const NAME_BYTES_MAX: usize = 255;
+pub(crate) const ADDRESS_BYTES_MAX: usize = 320;
+pub(crate) const URL_BYTES_MAX: usize = 4_096;
+pub(crate) const TITLE_BYTES_MAX: usize = 512;
+
+/// The beginning of a text that is only shown.
+pub(crate) fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}
+
 pub(crate) fn personal<const N: usize>(fields: [(&'static str, Option<String>); N]) -> Vec<Personal> {
     fields.into_iter().filter_map(|(field, value)| Some(Personal { field, value: value? })).collect()
 }

@@ -83,6 +83,12 @@ impl<'a> Object<'a> {
         Ok(self.text(name)?.filter(|text| !text.trim().is_empty()))
     }
 
+    /// As [`Object::filled`]; what is longer counts as absent. For what comes to stand in commands and
+    /// decisions, whose records are bounded.
+    pub(crate) fn filled_within(&self, name: &str, bytes: usize) -> Result<Option<String>, Misunderstood> {
+        Ok(self.filled(name)?.filter(|text| text.len() <= bytes))
+    }
+
     /// An id: text or a whole number, exactly. Blank counts as absent, as does the
     /// `None` of a template rendered by Python. A number with a fraction or an
     /// exponent was rounded on its way and names something else by now.
@@ -278,6 +284,13 @@ mod tests {
         assert_eq!(object.text("b").unwrap().as_deref(), Some("café \u{fffd}"));
         assert_eq!(object.text("c").unwrap().as_deref(), Some("19.90"));
         assert_eq!(object.text("d").unwrap().as_deref(), Some("y"));
+    }
+
+    #[test]
+    fn what_is_too_long_counts_as_absent() {
+        let object = parse(r#"{"a": "four", "b": "five!"}"#);
+        let names = ["a", "b"].map(|name| object.filled_within(name, 4).unwrap());
+        assert_eq!(names, [Some("four".into()), None]);
     }
 
     #[test]

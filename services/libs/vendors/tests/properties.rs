@@ -252,3 +252,21 @@ fn a_customer_with_a_thousand_addresses_names_a_few() {
     let Translation::Facts(drafts) = translation else { panic!("expected facts") };
     assert_eq!(drafts[0].fact.body.about().unwrap().1.len(), 32);
 }
+
+/// They come to stand in a command and its decision, and a record that is too large stops a whole partition.
+#[test]
+fn texts_of_any_length_come_out_bounded() {
+    let endless = "ü".repeat(200_000);
+    let checkout = json!({
+        "id": 1, "token": "t1", "cart_token": "c1", "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "currency": "EUR", "total_price": "1.00",
+        "email": format!("{endless}@example.com"), "abandoned_checkout_url": format!("https://example.com/{endless}"),
+        "customer": {"id": 7, "first_name": endless},
+        "line_items": [{"key": "l1", "title": endless, "sku": endless, "quantity": 1, "price": "1.00"}],
+    });
+    let translated = receive("shopify", "checkouts/update", checkout.to_string().as_bytes(), 0).unwrap();
+    let Translation::Facts(drafts) = translated else { panic!("expected a fact, got {translated:?}") };
+    let tradewind_domain::Body::CheckoutUpdated(checkout) = &drafts[0].fact.body else { panic!("expected a checkout") };
+    assert_eq!((checkout.lines[0].title.len(), &*checkout.lines[0].sku), (512, ""));
+    assert!(drafts[0].personal.is_empty(), "a name, an address or a link was taken: {:?}", drafts[0].personal);
+}

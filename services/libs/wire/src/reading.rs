@@ -4,7 +4,7 @@
 use std::fmt;
 
 use tradewind_domain::{DirectoryEntry, Envelope};
-use tradewind_ports::{EventLog, LogError, ReadLimit, Topic, TopicPartition};
+use tradewind_ports::{Bounds, EventLog, LogError, ReadLimit, Topic, TopicPartition};
 
 use crate::error::DecodeError;
 use crate::{directory, record};
@@ -57,17 +57,16 @@ impl DirectoryReader {
         mut learn: impl FnMut(&[u8], Option<DirectoryEntry>),
     ) -> Result<bool, ReadError> {
         let at = Topic::Directory.partition(0);
-        let mut next = match self.next {
-            Some(next) => next,
-            None => log.bounds(&at)?.start,
-        };
+        // Asked every time: a read gets to an end that was told, or fails, where it else might see nothing for ever.
+        let Bounds { start, end } = log.bounds(&at)?;
+        let mut next = self.next.unwrap_or(start);
         let mut has_learnt = false;
         loop {
-            let batch = log.read(&at, next, BATCH)?;
-            if batch.records.is_empty() && batch.next == next {
+            if next >= end {
                 self.next = Some(next);
                 return Ok(has_learnt);
             }
+            let batch = log.read(&at, next, BATCH)?;
             for stored in &batch.records {
                 let entry = directory::decode(stored).map_err(|source| ReadError::Unreadable {
                     at: at.clone(),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tradewind_ports::Clock as _;
-use tradewind_sandbox::{DeskSettings, MailFaults, Sandbox, SandboxSettings, ShopFaults, ShopSettings};
+use tradewind_sandbox::{DeskSettings, MailFaults, Sandbox, SandboxError, SandboxSettings, ShopFaults, ShopSettings};
 
 use super::merchant::{self, Agreed};
 use crate::clock::Stretched;
@@ -52,5 +52,8 @@ pub(crate) async fn play(played: Played<'_>) -> Result<Sandbox, Failure> {
     } else {
         MailFaults { throttled: 30, unavailable: 20, ..MailFaults::default() }
     };
-    Sandbox::start(sandbox).await.map_err(Failure::unavailable)
+    Sandbox::start(sandbox).await.map_err(|error| match &error {
+        SandboxError::Settings(_) => Failure::usage(error),
+        SandboxError::Listen { source, .. } => Failure::unavailable(format!("{error}: {source}")),
+    })
 }

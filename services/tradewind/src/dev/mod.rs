@@ -16,7 +16,7 @@ use tradewind_sandbox::Sandbox;
 use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
 use tradewind_vendors::ROSTER;
 
-use crate::clock::{Stretched, WallClock};
+use crate::clock::WallClock;
 use crate::configuration::Configuration;
 use crate::demo::merchant::{self, Agreed};
 use crate::demo::{Played, play};
@@ -71,7 +71,17 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
     };
     let settings = &configuration.sandbox;
     let sandbox = play(Played { settings, agreed: &agreed, ingress: address(&doors.ingress)?, clock }).await?;
-    let actuators = start_actuators(configuration, &ground, clock, &sandbox, &health)?;
+    let acting = Acting {
+        health: health.clone(),
+        log: ground.log.clone(),
+        vault: ground.vault.clone(),
+        secrets: Arc::new(ground.secrets.clone()),
+        clocks: Arc::new(clock),
+        client: client(&ground)?,
+        runtime: Handle::current(),
+        counted: tradewind_actuator::Counted::new(&metrics),
+    };
+    let actuators = start_actuators(configuration, &ground, &acting, &sandbox)?;
     let connector = Ingress {
         ground: &ground,
         listener: doors.ingress,
@@ -192,19 +202,9 @@ async fn stop(workers: Vec<Worker>) -> Result<(), Failure> {
 fn start_actuators(
     configuration: &Configuration,
     ground: &Ground,
-    clock: Stretched,
+    acting: &Acting,
     sandbox: &Sandbox,
-    health: &Health,
 ) -> Result<Vec<Worker>, Failure> {
-    let acting = Acting {
-        health: health.clone(),
-        log: ground.log.clone(),
-        vault: ground.vault.clone(),
-        secrets: Arc::new(ground.secrets.clone()),
-        clocks: Arc::new(clock),
-        client: client(ground)?,
-        runtime: Handle::current(),
-    };
     let mut workers = Vec::new();
     for integration in ROSTER {
         for partition in 0..ground.partitions {

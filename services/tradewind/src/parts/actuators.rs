@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tradewind_actuator::{Actuator, Clocks, HttpCalls, Ports, Remedy, Secrets, Settings};
+use tradewind_actuator::{Actuator, Clocks, Counted, HttpCalls, Ports, Remedy, Secrets, Settings};
 use tradewind_egress::Client;
 use tradewind_orchestrator::Pulse;
 use tradewind_ports::{EventLog, KeyVault};
@@ -27,6 +27,7 @@ pub(crate) struct Acting {
     pub(crate) client: Client,
     pub(crate) runtime: Handle,
     pub(crate) health: Health,
+    pub(crate) counted: Counted,
 }
 
 impl Acting {
@@ -51,6 +52,7 @@ impl Acting {
                 secrets: self.secrets.clone(),
                 clocks: self.clocks.clone(),
                 calls: Box::new(HttpCalls::new(self.client.clone(), self.runtime.clone())),
+                counted: self.counted.clone(),
             };
             pulse.beat();
             part.waits_for("recovering");

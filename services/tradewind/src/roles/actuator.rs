@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tradewind_actuator::{Settings, SystemClocks};
+use tradewind_actuator::{Counted, Settings, SystemClocks};
 use tradewind_domain::LineageKind;
 use tradewind_log_kafka::Membership;
 use tradewind_vendors::{Integration, ROSTER};
@@ -27,6 +27,7 @@ pub(crate) fn actuator(configuration: &Configuration) -> Result<(), Failure> {
             client: client(&role.ground)?,
             runtime: Handle::current(),
             health: role.health.clone(),
+            counted: Counted::new(&role.metrics),
         };
         let mut vendors = JoinSet::new();
         for integration in served() {

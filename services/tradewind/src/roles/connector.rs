@@ -29,7 +29,7 @@ pub(crate) fn connector(configuration: &Configuration) -> Result<(), Failure> {
             listener,
             clock: Arc::new(WallClock),
             speed: 1,
-            public_address: configuration.ingress.public_address.clone(),
+            public_address: configuration.ingress.public_address.clone().map(|address| address.0),
             desk,
             stop_within: STOP_WITHIN,
             telemetry: Telemetry { health, metrics, shutdown },

@@ -11,7 +11,7 @@ use tradewind_domain::{
 };
 
 use super::{TRIGGER_HEADER, domain};
-use crate::draft::{Connection, Draft, Names, personal};
+use crate::draft::{ADDRESS_BYTES_MAX, Connection, Draft, Names, personal};
 use crate::inbound::{Fetched, Misunderstood, Translation, Verified};
 use crate::instant;
 use crate::json::Object;
@@ -303,10 +303,10 @@ fn ticket_updated(
     let mut names = Names::new(connection);
     let mut email = None;
     if let Some(customer) = &customer {
-        email = customer.filled("email")?;
+        email = customer.filled_within("email", ADDRESS_BYTES_MAX)?;
         names = names.at_vendor(EntityKind::Customer, customer.id("id")?.as_deref()).email(email.as_deref());
         for channel in customer.objects("channels")? {
-            let address = channel.filled("address")?;
+            let address = channel.filled_within("address", ADDRESS_BYTES_MAX)?;
             names = match channel.filled("type")?.as_deref() {
                 Some("email") => names.email(address.as_deref()),
                 Some("phone" | "sms") => names.phone(address.as_deref()),
@@ -349,8 +349,8 @@ fn message(message: &Object<'_>, ticket_id: &str, connection: &Connection<'_>) -
         Direction::Sent => (message.object("receiver")?, source_address(message, "to")?),
         Direction::Note => (None, None),
     };
-    let of_party = |name| party.as_ref().map_or(Ok(None), |party: &Object<'_>| party.filled(name));
-    let address = of_party("email")?.or(address);
+    let email = party.as_ref().map_or(Ok(None), |party| party.filled_within("email", ADDRESS_BYTES_MAX))?;
+    let address = email.or(address);
     let names = Names::new(connection)
         .at_vendor(EntityKind::Customer, party.as_ref().map_or(Ok(None), |party| party.id("id"))?.as_deref())
         .email(address.as_deref())
@@ -378,8 +378,11 @@ fn message(message: &Object<'_>, ticket_id: &str, connection: &Connection<'_>) -
 fn source_address(message: &Object<'_>, end: &str) -> Result<Option<String>, Misunderstood> {
     let Some(source) = message.object("source")? else { return Ok(None) };
     match source.object_if_any(end) {
-        Some(address) => address.filled("address"),
-        None => source.objects(end)?.first().map_or(Ok(None), |address| address.filled("address")),
+        Some(address) => address.filled_within("address", ADDRESS_BYTES_MAX),
+        None => {
+            let addresses = source.objects(end)?;
+            addresses.first().map_or(Ok(None), |address| address.filled_within("address", ADDRESS_BYTES_MAX))
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use tradewind_domain::{
 };
 
 use super::header;
-use crate::draft::{Connection, Draft, Names, personal};
+use crate::draft::{
+    ADDRESS_BYTES_MAX, Connection, Draft, NAME_BYTES_MAX, Names, TITLE_BYTES_MAX, URL_BYTES_MAX, cut, personal,
+};
 use crate::inbound::{Misunderstood, Translation, Verified};
 use crate::instant;
 use crate::json::Object;
@@ -88,7 +90,7 @@ fn checkout(verified: &Verified<'_>, connection: &Connection<'_>, started: bool)
         ("email", person.email),
         ("phone", person.phone),
         ("first_name", person.first_name),
-        ("recovery_url", checkout.filled("abandoned_checkout_url")?),
+        ("recovery_url", checkout.filled_within("abandoned_checkout_url", URL_BYTES_MAX)?),
     ]);
     Ok(connection.draft(&token, &version(updated_at, &digest), updated_at, body, personal))
 }
@@ -120,9 +122,9 @@ fn order_placed(verified: &Verified<'_>, connection: &Connection<'_>) -> Result<
     let currency = currency(&order, "currency")?;
     let person = Person::of(&order)?;
     let lines = order.objects("line_items")?;
-    let number = match order.filled("name")? {
+    let number = match order.filled_within("name", NAME_BYTES_MAX)? {
         Some(name) => Some(name),
-        None => order.filled("order_number")?,
+        None => order.filled_within("order_number", NAME_BYTES_MAX)?,
     };
     let body = Body::OrderPlaced(OrderPlaced {
         order: connection.key(EntityKind::Order, &id),
@@ -187,9 +189,13 @@ struct Person {
 impl Person {
     fn of(object: &Object<'_>) -> Result<Person, Misunderstood> {
         let customer = object.object("customer")?;
-        let of_customer = |name| customer.as_ref().map_or(Ok(None), |customer: &Object<'_>| customer.filled(name));
-        let emails = [object.filled("email")?, object.filled("contact_email")?, of_customer("email")?];
-        let phones = [object.filled("phone")?, of_customer("phone")?];
+        let within = |object: &Object<'_>, name| match name {
+            "first_name" => object.filled_within(name, NAME_BYTES_MAX),
+            _ => object.filled_within(name, ADDRESS_BYTES_MAX),
+        };
+        let of_customer = |name| customer.as_ref().map_or(Ok(None), |customer| within(customer, name));
+        let emails = [within(object, "email")?, within(object, "contact_email")?, of_customer("email")?];
+        let phones = [within(object, "phone")?, of_customer("phone")?];
         Ok(Person {
             customer: customer.as_ref().map_or(Ok(None), |customer| customer.id("id"))?,
             // What was typed for this purchase comes first: it is where the answer is awaited.
@@ -228,8 +234,8 @@ fn line(item: &Object<'_>, currency: Option<Currency>) -> Result<Line, Misunders
         line_id: text(line_id),
         variant_id: text(item.id("variant_id")?),
         product_id: text(item.id("product_id")?),
-        sku: text(item.text("sku")?),
-        title: text(item.text("title")?),
+        sku: text(item.text("sku")?.filter(|sku| sku.len() <= NAME_BYTES_MAX)),
+        title: text(item.text("title")?.map(|title| cut(title, TITLE_BYTES_MAX))),
         quantity: item.required("quantity", item.integer("quantity")?)?,
         unit_price,
     })
