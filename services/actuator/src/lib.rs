@@ -2,8 +2,8 @@
 //! at most one effect each, and their outcomes.
 //!
 //! `Errand` decides, command by command, and touches nothing; `Actuator` is the
-//! loop over the ports that does what was decided. Invariants (D16, checked
-//! exhaustively as a model, and here by a simulation that runs this very code):
+//! loop over the ports that does what was decided. Invariants (D16; checked by a
+//! simulation that runs this very code):
 //! - The writer is fenced before the ledger is read, so nobody else adds to what
 //!   was read.
 //! - A claim is durable before a request that may have an effect is opened, and

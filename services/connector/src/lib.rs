@@ -6,8 +6,9 @@
 //! used is kept and answered with 200, and what we can't do now with 503.
 //!
 //! Sockets are served by tokio. The log is written by one thread a partition, which
-//! commits for all requests that wait; the vault is asked on tokio's blocking
-//! threads; the directory is followed by a thread of its own.
+//! commits for all requests that wait. A delivery is read where it came in if it is
+//! small and its keys are at hand, else on one of tokio's blocking threads, which ask
+//! the vault. The directory is followed by a thread of its own.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! The owner of a partition: the loop over the ports that folds, decides and
 //! commits, and what it does after anything went wrong.
 //!
-//! Invariants (checked exhaustively in `docs/`, and by the simulation):
+//! Invariants (D6; the simulation checks them, with mutants):
 //! - Decisions are acknowledged before the commands they issued, commands before
 //!   the `TurnCommitted` that covers them, and that before the commit.
 //! - The last visible `TurnCommitted` is the commit point. A visible decision is

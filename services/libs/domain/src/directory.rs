@@ -48,6 +48,7 @@ pub struct ConnectionEntry {
     /// References to secrets, the newest first.
     pub secrets: Vec<Name>,
     pub retry_horizon_ms: i64,
+    /// Reserved: nothing heeds it yet.
     pub requests_per_second: u32,
     pub max_body_bytes: u32,
 }

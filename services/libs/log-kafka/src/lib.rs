@@ -1,5 +1,5 @@
 //! The log on Apache Kafka: the `EventLog` port over librdkafka, which no other
-//! crate names.
+//! crate of `services` names (`benches` does, for its baseline).
 //!
 //! ```no_run
 //! use tradewind_log_kafka::{KafkaLog, KafkaSettings, prepare};

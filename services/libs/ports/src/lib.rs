@@ -1,7 +1,8 @@
 //! Ports: what the core asks of the world. Adapters answer; `contract` holds the
 //! tests every adapter of a port must pass.
 //!
-//! All calls block. Whoever serves sockets calls them from a thread of its own.
+//! Calls may block, but for `Clock::now` and `KeyVault::at_hand`: whoever serves
+//! sockets makes the others from a thread of its own.
 
 #![forbid(unsafe_code)]
 
