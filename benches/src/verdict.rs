@@ -260,3 +260,6 @@ fn effects(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

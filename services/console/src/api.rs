@@ -227,9 +227,7 @@ async fn customer(
         Ok(Err(CustomerError::Owner(error @ OwnersError::UnknownTenant))) => {
             failure(StatusCode::NOT_FOUND, format_args!("failed to {error}"))
         }
-        Ok(Err(CustomerError::Owner(error @ (OwnersError::Elsewhere { .. } | OwnersError::Unavailable { .. })))) => {
-            busy(&format!("failed to {error}"))
-        }
+        Ok(Err(CustomerError::Owner(error @ OwnersError::Unavailable { .. }))) => busy(&format!("failed to {error}")),
         Err(answer) => answer,
     }
 }

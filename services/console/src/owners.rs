@@ -65,8 +65,6 @@ pub struct Place {
 pub enum OwnersError {
     /// The directory knows no such merchant.
     UnknownTenant,
-    /// Another process owns the partition, and here is where it answers.
-    Elsewhere { address: String },
     /// It is recovering, stopping, or too busy: ask again.
     Unavailable { reason: String },
 }
@@ -75,7 +73,6 @@ impl fmt::Display for OwnersError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OwnersError::UnknownTenant => formatter.write_str("find the merchant: it is not in the directory"),
-            OwnersError::Elsewhere { address } => write!(formatter, "answer for the partition: ask {address}"),
             OwnersError::Unavailable { reason } => write!(formatter, "ask the partition's owner: {reason}"),
         }
     }

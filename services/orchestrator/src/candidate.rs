@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use tradewind_ports::EventLog;
 use tradewind_telemetry::Part;
 
+use crate::error::{OwnerError, Remedy};
 use crate::follow::Follower;
 use crate::host::Stores;
-use crate::owner::{OwnerError, Remedy, Settings};
+use crate::owner::Settings;
 
 /// Whoever had no more events than this to fold has caught up: an owner folds as
 /// many in a moment.

@@ -11,7 +11,8 @@ use tradewind_ports::EventLog;
 use tradewind_wire::reading::DirectoryReader;
 use tradewind_wire::record;
 
-use crate::owner::{Owner, OwnerError};
+use crate::error::OwnerError;
+use crate::owner::Owner;
 
 /// The directory as far as it was read, and what of it was told.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::owner::{Owner, OwnerError};
+use crate::error::OwnerError;
+use crate::owner::Owner;
 
 /// A restart folds again what is younger than this.
 const GENERATION: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tradewind_ports::{EventLog, ReadLimit, Record, TopicPartition};
 
-use crate::owner::OwnerError;
+use crate::error::OwnerError;
 
 /// Enough for one read to be worth it, little enough to hold.
 const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };

@@ -14,8 +14,9 @@ use tradewind_domain::{Lineage, Position, Timestamp};
 use tradewind_engine::{Drained, Partition};
 use tradewind_ports::{EventLog, Record, StateStore, Topic, TopicPartition};
 
+use crate::error::OwnerError;
 use crate::events::{Cursor, GoOn};
-use crate::owner::{OwnerError, Settings};
+use crate::owner::Settings;
 use crate::recover::{CatchingUp, opening};
 
 pub struct Follower {

@@ -12,8 +12,9 @@ use tradewind_telemetry::Part;
 use crate::ask::Questions;
 use crate::directory::Directory;
 use crate::drain::Drainage;
+use crate::error::{OwnerError, Remedy};
 use crate::metrics::Counted;
-use crate::owner::{Owner, OwnerError, Remedy, Settings};
+use crate::owner::{Owner, Settings};
 use crate::pulse::Pulse;
 
 /// Longest wait for the log: questions and a request to stop are seen in between.

@@ -15,6 +15,7 @@ mod ask;
 mod candidate;
 mod directory;
 mod drain;
+mod error;
 mod events;
 mod follow;
 mod host;
@@ -26,8 +27,9 @@ mod turn;
 
 pub use ask::{AskError, Desk, Questions, Standing, Timeline, desk};
 pub use candidate::{Candidate, catch_up};
+pub use error::{OwnerError, Remedy};
 pub use follow::{Followed, Follower};
 pub use host::{Host, HostError, Stores};
 pub use metrics::{Counted, OrchestratorMetric};
-pub use owner::{Owner, OwnerError, Remedy, Settings, TurnLimits, Turned};
+pub use owner::{Owner, Settings, TurnLimits, Turned};
 pub use pulse::Pulse;

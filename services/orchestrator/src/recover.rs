@@ -15,9 +15,10 @@ use tradewind_ports::{EventLog, ReadLimit, Record, StateStore, Topic, TopicParti
 use tradewind_wire::decision;
 use tradewind_wire::reading::first_event;
 
+use crate::error::OwnerError;
 use crate::events::{Cursor, GoOn};
 use crate::follow::Reading;
-use crate::owner::{Owner, OwnerError, Settings, TickState, Turned};
+use crate::owner::{Owner, Settings, TickState, Turned};
 use crate::turn::Turn;
 
 const ONE: ReadLimit = ReadLimit { records: 1, bytes: 1 << 20 };

@@ -1,4 +1,4 @@
-//! The configuration: one file in TOML for all roles, every value with a default.
+//! The configuration: one file in TOML for all roles, every value but Kafka's address with a default.
 //! What is wrong in it is told with its line and what was expected there.
 
 use std::collections::BTreeMap;

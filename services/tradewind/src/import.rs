@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tradewind_domain::{
     Account, Body, DirectoryEntry, DirectoryValue, IngestAlive, Name, Tenant, TenantEntry, Timestamp, partition_of,
 };
-use tradewind_orchestrator::Desk;
+use tradewind_orchestrator::{Desk, Standing};
 use tradewind_ports::{Clock as _, EventLog, Topic};
 use tradewind_telemetry::{Health, Metrics, Shutdown};
 use tradewind_transfer::import::{Import, Pace, Progress};
@@ -162,12 +162,12 @@ pub(crate) fn beside(asked: &Asked, ground: &Ground, desks: &[Desk], shutdown: &
     let placed = placed(&ground.log, ground.partitions, &asked.tenant)?;
     let partition = placed.partition;
     let desk = &desks[partition as usize];
-    let before = probe(ground, desk, partition)?;
+    let before = probe(ground, desk, partition, shutdown)?;
     let (appended, mut taken) = std::thread::scope(|scope| {
         let appending = scope.spawn(|| asked.append(ground.log.as_ref(), placed, &ProgressBar::hidden(), shutdown));
         let mut taken = Vec::new();
         while !appending.is_finished() && !shutdown.is_requested() {
-            taken.push(probe(ground, desk, partition)?);
+            taken.push(probe(ground, desk, partition, shutdown)?);
             std::thread::sleep(PROBE_EVERY);
         }
         let appended = appending.join().map_err(|_| Failure::stopped("import: the thread panicked"))??;
@@ -188,15 +188,16 @@ pub(crate) fn beside(asked: &Asked, ground: &Ground, desks: &[Desk], shutdown: &
     Ok(())
 }
 
-/// How long a live fact takes from its append until it is folded.
-fn probe(ground: &Ground, desk: &Desk, partition: u32) -> Result<Duration, Failure> {
+/// How long a live fact takes from its append until it is folded, or all of it is to end.
+fn probe(ground: &Ground, desk: &Desk, partition: u32, shutdown: &Shutdown) -> Result<Duration, Failure> {
     let now: Timestamp = WallClock.now();
     let beat = Body::IngestAlive(IngestAlive { vendors: Vec::new() });
     let begun = Instant::now();
     let record = record::event(&NewFact::of_partition(partition, now, beat));
     let offsets = ground.log.append(&Topic::Events.partition(partition), vec![record]).map_err(Failure::unavailable)?;
     // An owner that does not answer is one that is busy: that is what is measured.
-    while !desk.standing().is_ok_and(|standing| offsets.iter().all(|offset| standing.as_of.offset > *offset)) {
+    let is_folded = |standing: Standing| offsets.iter().all(|offset| standing.as_of.offset > *offset);
+    while !desk.standing().is_ok_and(is_folded) && !shutdown.is_requested() {
         std::thread::sleep(LOOK_EVERY);
     }
     Ok(begun.elapsed())

@@ -37,14 +37,17 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Names this build where it decides: it stands in every decision.
 pub(crate) const BUILD: &str = concat!("tradewind ", env!("CARGO_PKG_VERSION"));
 
-/// Beside live facts.
+/// Beside live facts; the help of `import` names it.
 const IMPORT_PER_SECOND: u32 = 5_000;
+
+const IMPORT_TENANT: &str = "demo";
+const IMPORT_ACCOUNT: &str = "cdnow.example.com";
 
 /// An event-sourced orchestrator for commerce.
 #[derive(Debug, Parser)]
 #[command(name = "tradewind", version)]
 struct Cli {
-    /// A configuration file in TOML; without it, everything has its default.
+    /// A configuration file in TOML; without it, everything but Kafka has its default.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
 
@@ -73,21 +76,27 @@ enum Command {
         import: Option<PathBuf>,
     },
 
-    /// Imports a shop's past orders: lines of customer, day, pieces and dollars.
+    /// Imports past orders in the format of the CDNOW data set: lines of customer, day, pieces and dollars.
+    ///
+    /// They are facts of the vendor `cdnow`, and link to customers of no other shop.
     Import {
         file: PathBuf,
 
         /// Whose orders they are; one that is not there yet is made.
-        #[arg(long, default_value = "demo")]
+        #[arg(long, default_value = IMPORT_TENANT)]
         tenant: String,
 
         /// The shop's name at its vendor.
-        #[arg(long, default_value = "cdnow.example.com")]
+        #[arg(long, default_value = IMPORT_ACCOUNT)]
         account: String,
 
-        /// At most so many orders a second.
+        /// At most so many orders a second; on Kafka, where live facts wait behind them, 5,000 unless told otherwise.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         per_second: Option<u32>,
+
+        /// As fast as the log takes them.
+        #[arg(long, conflicts_with = "per_second")]
+        unpaced: bool,
     },
 
     /// Moves the whole log into that of another configuration, which is empty.
@@ -163,10 +172,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
             }
             configuration.sandbox.speed = speed.unwrap_or(configuration.sandbox.speed);
             configuration.partitions = partitions.unwrap_or(configuration.partitions);
-            let import = import.map(|file| Asked::of(&file, "demo", "cdnow.example.com", Some(IMPORT_PER_SECOND)));
+            let import = import.map(|file| Asked::of(&file, IMPORT_TENANT, IMPORT_ACCOUNT, Some(IMPORT_PER_SECOND)));
             dev::run(&configuration, import.transpose()?)
         }
-        Command::Import { file, tenant, account, per_second } => {
+        Command::Import { file, tenant, account, per_second, unpaced } => {
+            let is_shared = configuration.kafka.is_some() && !unpaced;
+            let per_second = per_second.or(is_shared.then_some(IMPORT_PER_SECOND));
             import::import(&configuration, &Asked::of(&file, &tenant, &account, per_second)?)
         }
         Command::Move { to, leave_unsettled } => {

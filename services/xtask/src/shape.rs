@@ -20,7 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("serving", &[]),
     ("telemetry", &[]),
     ("vault", &["domain", "ports", "wire"]),
-    ("actuator", &["domain", "egress", "ports", "vendors", "wire"]),
+    ("actuator", &["domain", "egress", "ports", "telemetry", "vendors", "wire"]),
     ("connector", &["domain", "ports", "serving", "telemetry", "vendors", "wire"]),
     ("orchestrator", &["domain", "engine", "ports", "telemetry", "wire"]),
     ("explain", &["domain", "ports", "wire"]),

@@ -19,5 +19,5 @@ pub use faults::{Fault, Faults, Operation, ProcessId};
 pub use memory_log::{Broker, MemoryLog};
 pub use memory_store::MemoryStore;
 pub use reader::{Read, Reading, read, read_records};
-pub use vendor::VendorLedger;
+pub use vendor::{VendorLedger, outcome};
 pub use world::{START, Trouble, World, lineage};

@@ -66,7 +66,9 @@ impl VendorLedger {
     }
 }
 
-fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
+/// The fact that reports what became of a command.
+#[must_use]
+pub fn outcome(command: &Command, state: OutcomeState, at: Timestamp) -> NewFact {
     let outcome = Outcome {
         command: command.id,
         attempt: 1,

@@ -349,6 +349,7 @@ mod tests {
         owned.script.say(Err(LogError::Unavailable { reason: "no broker".into() }));
         owned.script.say(Err(LogError::Unavailable { reason: "no broker".into() }));
         wait_until("both were heard", || owned.script.said.lock().unwrap().is_empty());
+        wait_until("it is not ready", || !owned.health.is_ready());
         wait_until("it is ready again", || owned.health.is_ready());
         owned.script.say(Err(LogError::Fenced));
         let Err(failure) = owned.thread.join().unwrap() else { panic!("expected it to end") };

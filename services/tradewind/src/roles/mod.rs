@@ -93,3 +93,37 @@ fn run<F: Future<Output = Result<(), Failure>>>(
 fn announce(text: &str) {
     println!("{text}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tradewind_actuator::ActuatorMetric;
+    use tradewind_connector::ConnectorMetric;
+    use tradewind_console::ConsoleMetric;
+    use tradewind_orchestrator::OrchestratorMetric;
+    use tradewind_telemetry::Metric;
+
+    fn names<M: Metric>(metrics: &[M]) -> Vec<&'static str> {
+        metrics.iter().map(|metric| metric.name()).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_no_other() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations/metrics.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, table) = page.split_once("## All of them").unwrap();
+        let mut documented: Vec<&str> =
+            table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let mut known = [
+            names(&ActuatorMetric::ALL),
+            names(&ConnectorMetric::ALL),
+            names(&ConsoleMetric::ALL),
+            names(&OrchestratorMetric::ALL),
+        ]
+        .concat();
+        known.sort_unstable();
+        documented.sort_unstable();
+        assert_eq!(documented, known);
+    }
+}

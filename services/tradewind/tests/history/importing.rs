@@ -45,7 +45,7 @@ fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing
     let directory = tempdir().unwrap();
     let installation = OnKafka::new(&broker, directory.path(), PARTITIONS);
     let mut command = installation.command("import");
-    command.arg(orders::path());
+    command.arg("--unpaced").arg(orders::path());
     let said = done(command);
     assert!(said.contains("imported 69659 orders"), "{said}");
 

@@ -7,7 +7,7 @@ use tradewind_ports::{EventLog, LogError, ReadLimit, Topic, Writer};
 
 use crate::broker::{Broker, decisions, events, noise, read_all, record, texts, topics, vendor};
 
-const WHOLE: ReadLimit = ReadLimit { records: 10_000, bytes: 64 << 20 };
+pub(crate) const WHOLE: ReadLimit = ReadLimit { records: 10_000, bytes: 64 << 20 };
 
 type Test = fn(&Broker, &str);
 
@@ -343,7 +343,7 @@ fn partitions_change_hands(broker: &Broker, prefix: &str) {
     });
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");

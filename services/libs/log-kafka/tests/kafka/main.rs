@@ -7,5 +7,6 @@ mod broker;
 mod contract;
 mod faults;
 mod forgotten;
+mod groups;
 mod local;
 mod unreachable;
