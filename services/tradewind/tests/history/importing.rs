@@ -68,7 +68,8 @@ fn kafka_takes_the_real_store_in_and_its_orchestrator_folds_it_and_emits_nothing
     as_of_an_older_release(&state);
     let orchestrator = Running::start(installation.command("orchestrator"), "operations");
     let seen = orchestrator.wait_for("operations", "/startupz", |said| {
-        said.contains("partition 0: catching up: at offset").then(|| said.to_owned())
+        // Of the partition with the orders, which takes a while.
+        (said.contains("catching up: at offset") && said.contains(" of 69660 ")).then(|| said.to_owned())
     });
     assert!(seen.contains("membership: catching up with the log before it joins"), "{seen}");
     assert!(
