@@ -344,6 +344,10 @@ fn ask(
     };
     let considered = catch_unwind(AssertUnwindSafe(|| {
         let mut view = View::new(state, situation.tenant);
+        view.note_cause(asked.instance.trigger);
+        if matches!(cause, Cause::Outcome(_)) {
+            view.note_cause(situation.fact);
+        }
         let considered = asked.workflow.consider(cause, &asked.instance, &situation, &mut view)?;
         Ok::<_, StoreError>((considered, view.facts_read()))
     }));

@@ -2,7 +2,7 @@
 //! fact whose content is looked at is noted, so that a decision can say what it
 //! was made on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -28,7 +28,7 @@ const MAX_FACTS_READ: usize = 64;
 pub struct View<'a> {
     state: &'a mut State,
     tenant: &'a Tenant,
-    /// In the order they were looked at, some more than once.
+    /// In the order they were looked at, so the nearest first; some more than once.
     facts_read: Vec<FactId>,
 }
 
@@ -146,21 +146,39 @@ impl<'a> View<'a> {
         Ok(customer)
     }
 
-    /// The facts looked at so far: the first by id, and how many more.
+    /// Notes a fact that leads to the decision. Noted before anything is looked
+    /// at, it is listed whatever else is.
+    pub(crate) fn note_cause(&mut self, fact: FactId) {
+        self.facts_read.push(fact);
+    }
+
+    /// The facts looked at so far, by id, and how many more: what was looked at
+    /// first stays on the list.
     pub(crate) fn facts_read(self) -> (Vec<FactId>, u32) {
         // Numbers sort several times as fast as arrays of bytes, in the same order.
         let mut ids: Vec<u128> = self.facts_read.iter().map(|fact| u128::from_be_bytes(*fact.as_bytes())).collect();
         ids.sort_unstable();
         ids.dedup();
         let more = ids.len().saturating_sub(MAX_FACTS_READ);
-        let facts_read = ids.iter().take(MAX_FACTS_READ).map(|id| FactId::from_bytes(id.to_be_bytes())).collect();
+        let facts_read = if more == 0 {
+            ids.iter().map(|id| FactId::from_bytes(id.to_be_bytes())).collect()
+        } else {
+            let mut nearest = BTreeSet::new();
+            let mut looked_at = self.facts_read.iter();
+            while nearest.len() < MAX_FACTS_READ
+                && let Some(fact) = looked_at.next()
+            {
+                nearest.insert(*fact);
+            }
+            nearest.into_iter().collect()
+        };
         (facts_read, u32::try_from(more).unwrap_or(u32::MAX))
     }
 }
 
-/// Notes the facts that a leaf's content came with.
+/// Notes the facts that a leaf's content came with: those about the entity
+/// itself before those that only link it.
 fn note(facts_read: &mut Vec<FactId>, leaf: &EntityLeaf) {
-    facts_read.extend(leaf.edges.iter().map(|(_, edge)| edge.evidence.fact));
     match &leaf.figures {
         Figures::Identifier(figures) => {
             facts_read.extend(figures.contact.as_ref().map(|contact| contact.version.fact));
@@ -179,6 +197,7 @@ fn note(facts_read: &mut Vec<FactId>, leaf: &EntityLeaf) {
             facts_read.extend(ticket.last_message.map(|version| version.fact));
         }
     }
+    facts_read.extend(leaf.edges.iter().map(|(_, edge)| edge.evidence.fact));
 }
 
 impl CustomerView {

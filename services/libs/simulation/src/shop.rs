@@ -10,6 +10,10 @@ use tradewind_domain::{
 };
 use tradewind_wire::record::NewFact;
 
+mod rare;
+
+pub use rare::{Rare, trouble_day};
+
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
 
@@ -230,22 +234,22 @@ pub fn checkout(
         started: true,
     });
     let mut made = fact(tenant, "shopify", &key, &at.millis().to_string(), at, body);
-    let sealed = |field: &str| {
-        Some(Sealed {
-            algorithm: 1,
-            key_id: KeyId::from_bytes([2; 16]),
-            origin: made.id,
-            field: field.into(),
-            ciphertext: vec![3; 24].into(),
-        })
-    };
-    let (address, first_name, url) = (sealed("email"), sealed("first_name"), sealed("recovery_url"));
     if let Body::CheckoutUpdated(checkout) = &mut made.fact.body {
-        checkout.email = address;
-        checkout.first_name = first_name;
-        checkout.recovery_url = url;
+        checkout.email = Some(sealed(made.id, "email"));
+        checkout.first_name = Some(sealed(made.id, "first_name"));
+        checkout.recovery_url = Some(sealed(made.id, "recovery_url"));
     }
     made
+}
+
+fn sealed(origin: FactId, field: &str) -> Sealed {
+    Sealed {
+        algorithm: 1,
+        key_id: KeyId::from_bytes([2; 16]),
+        origin,
+        field: field.into(),
+        ciphertext: vec![3; 24].into(),
+    }
 }
 
 /// How an order tells that it belongs to a cart: not every order does.
@@ -290,8 +294,7 @@ pub fn cancellation(tenant: &Tenant, token: &str, at: Timestamp) -> NewFact {
 
 #[must_use]
 pub fn ticket(tenant: &Tenant, customer: u32, status: TicketStatus, opened_at: Timestamp, at: Timestamp) -> NewFact {
-    let id = format!("{customer}-{}", opened_at.millis());
-    let key = EntityKey::at_vendor(EntityKind::Ticket, &vendor("gorgias"), &account(), &id);
+    let key = ticket_key(customer, opened_at);
     let change = match status {
         TicketStatus::Open => TicketChange::Opened,
         TicketStatus::Closed => TicketChange::Closed,
@@ -308,6 +311,11 @@ pub fn ticket(tenant: &Tenant, customer: u32, status: TicketStatus, opened_at: T
         email: None,
     });
     fact(tenant, "gorgias", &key, &at.millis().to_string(), at, body)
+}
+
+fn ticket_key(customer: u32, opened_at: Timestamp) -> EntityKey {
+    let id = format!("{customer}-{}", opened_at.millis());
+    EntityKey::at_vendor(EntityKind::Ticket, &vendor("gorgias"), &account(), &id)
 }
 
 /// A day of a merchant: what its customers do, in no order.

@@ -15,6 +15,10 @@ use crate::leaf::{CheckoutFigures, ConnectionState, IdentifierFigures, InstanceL
 use crate::view::{CustomerView, View};
 use crate::workflow::{Cause, Considered, Situation, Workflow};
 
+mod rule;
+
+pub use rule::Rule;
+
 pub const WORKFLOW: &str = "cart-recovery";
 
 /// Settings, each a number a tenant may set, and what it is where it is not set.
@@ -171,7 +175,7 @@ fn start(
     if situation.lifecycle == Lifecycle::Observe {
         considered.reasons.push(Name::fixed("observed"));
         considered.transitions =
-            vec![Transition::Suppressed { capability: Capability::MessageSend, rule: Name::fixed("observe") }];
+            vec![Transition::Suppressed { capability: Capability::MessageSend, rule: Rule::Observe.name() }];
         return Ok(considered);
     }
     let met = view.process(&instance.subject)?.met.contains(WORKFLOW);
@@ -256,31 +260,31 @@ fn look_again(
     if has_ordered(&instance.subject, &checkout_keys, &subject, &customer, view)?
         || checkouts.iter().any(|checkout| is_completed(checkout))
     {
-        return Ok(suppressed(considered, "ordered"));
+        return Ok(suppressed(considered, Rule::Ordered));
     }
     considered.transitions.push(abandoned(situation, &instance.subject, &subject));
     let expires_at = subject.quiet_since + setting(&set_up, EXPIRE_HOURS) * HOUR_MS;
     if situation.watermark > expires_at {
-        return Ok(suppressed(considered, "expired"));
+        return Ok(suppressed(considered, Rule::Expired));
     }
     match situation.lifecycle {
         // It was running when it was switched back.
-        Lifecycle::Off => return Ok(suppressed(considered, "off")),
-        Lifecycle::Observe => return Ok(suppressed(considered, "observe")),
+        Lifecycle::Off => return Ok(suppressed(considered, Rule::Off)),
+        Lifecycle::Observe => return Ok(suppressed(considered, Rule::Observe)),
         Lifecycle::Shadow | Lifecycle::Canary | Lifecycle::Approve | Lifecycle::On => {}
     }
     if customer.is_held_out(WORKFLOW) {
         considered.holdout = true;
-        return Ok(suppressed(considered, "holdout"));
+        return Ok(suppressed(considered, Rule::Holdout));
     }
     if customer.has_open_ticket() {
-        return Ok(suppressed(considered, "open_ticket"));
+        return Ok(suppressed(considered, Rule::OpenTicket));
     }
     let Some((connection_name, connection)) = binding(&set_up) else {
-        return Ok(suppressed(considered, "no_binding"));
+        return Ok(suppressed(considered, Rule::NoBinding));
     };
     let Some((email, contact)) = customer.email() else {
-        return Ok(suppressed(considered, "no_contact"));
+        return Ok(suppressed(considered, Rule::NoContact));
     };
     let is_stopped = set_up.is_stopped(&[
         Scope::Workflow(Name::fixed(WORKFLOW)),
@@ -288,9 +292,9 @@ fn look_again(
         Scope::Connection(connection_name.clone()),
     ]);
     let wait = if is_stopped {
-        Some(("stopped", situation.watermark + STOPPED_RETRY_MS))
+        Some((Rule::Stopped, situation.watermark + STOPPED_RETRY_MS))
     } else {
-        cap_opens_at(&customer, &set_up, situation.watermark).map(|until| ("cap", until))
+        cap_opens_at(&customer, &set_up, situation.watermark).map(|until| (Rule::Cap, until))
     };
     match wait {
         Some((rule, until)) if until > expires_at => Ok(suppressed(considered, rule)),
@@ -359,9 +363,9 @@ fn describe(considered: &mut Considered, subject: &Subject, customer: &CustomerV
     }
 }
 
-fn arm(rule: Option<&'static str>) -> Alternative {
+fn arm(rule: Option<Rule>) -> Alternative {
     let propensity = if rule.is_none() { 1.0 } else { 0.0 };
-    Alternative { arm: Name::fixed(ARM), rule: rule.map(Name::fixed), propensity }
+    Alternative { arm: Name::fixed(ARM), rule: rule.map(Rule::name), propensity }
 }
 
 fn ended(mut considered: Considered, reason: &'static str) -> Considered {
@@ -370,28 +374,22 @@ fn ended(mut considered: Considered, reason: &'static str) -> Considered {
     considered
 }
 
-fn suppressed(mut considered: Considered, rule: &'static str) -> Considered {
+fn suppressed(mut considered: Considered, rule: Rule) -> Considered {
     considered.alternatives.push(arm(Some(rule)));
-    considered
-        .transitions
-        .push(Transition::Suppressed { capability: Capability::MessageSend, rule: Name::fixed(rule) });
-    ended(considered, rule)
+    considered.transitions.push(Transition::Suppressed { capability: Capability::MessageSend, rule: rule.name() });
+    ended(considered, rule.as_str())
 }
 
 fn deferred(
     mut considered: Considered,
     instance: &InstanceLeaf,
     set_up: &TenantLeaf,
-    rule: &'static str,
+    rule: Rule,
     until: Timestamp,
 ) -> Considered {
     considered.alternatives.push(arm(Some(rule)));
-    considered.reasons.push(Name::fixed(rule));
-    considered.transitions.push(Transition::Deferred {
-        capability: Capability::MessageSend,
-        rule: Name::fixed(rule),
-        until,
-    });
+    considered.reasons.push(rule.name());
+    considered.transitions.push(Transition::Deferred { capability: Capability::MessageSend, rule: rule.name(), until });
     considered.transitions.push(quiet_wakeup(instance, set_up, until, 0));
     considered
 }

@@ -34,10 +34,10 @@
 //!
 //! *A quiet cart* is left alone, by the first rule that holds: nothing is known of
 //! it; edited since (the wakeup is set again); emptied; ordered by anybody linked.
-//! Otherwise it is abandoned, and the message is suppressed as expired, off,
+//! Otherwise it is abandoned, and the message is suppressed as expired, off or
 //! observe, holdout, open ticket, no binding, no contact; deferred while stopped
-//! or while the cap is full, if that ends before it expires; withheld by the
-//! lifecycle where the workflow is not on for the cart; else sent.
+//! or while the cap is full, if that ends before it expires; withheld in shadow,
+//! approve, and for whom canary was not drawn; else sent.
 //!
 //! *Outcomes.* The first final state of a command ends its instance and frees its
 //! slot if nobody was reached; without one, the deadline and an hour do.

@@ -4,18 +4,28 @@
 
 #![forbid(unsafe_code)]
 
+mod caps;
+mod facts_read;
+mod recoveries;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use tradewind_domain::{Decision, FactId, Name, Position, Timestamp, Transition};
+use tradewind_domain::{
+    Body, CartAbandoned, Decision, EntityKey, Envelope, FactId, Lifecycle, Name, Position, Transition,
+};
+use tradewind_engine::cart_recovery::Rule;
 use tradewind_ports::{Record, Topic};
 use tradewind_simulation::naive::Naive;
-use tradewind_simulation::shop::{self, HOUR, MINUTE, OrderedBy, Shape};
+use tradewind_simulation::shop::{self, HOUR, MINUTE, OrderedBy, Rare, Shape};
 use tradewind_simulation::{Broker, Fault, Faults, Pace, Reading, START, StoreFate, Trouble, World, read};
 use tradewind_wire::record;
 
 /// Seeds of one `cargo test`; `TRADEWIND_SEEDS` asks for another number.
 const SEEDS: u64 = 2_000;
+
+/// Seeds among which every rule is met.
+const RULE_SEEDS: u64 = 200;
 
 /// Most requests of a run among which faults are placed.
 const REQUESTS: usize = 600;
@@ -58,7 +68,9 @@ fn run(seed: u64) -> Run {
     let trouble = trouble(&mut rng, shape);
     let mut world = World::new(rng.fork(), &trouble, shape, Broker::new());
     for number in 0..shape.tenants {
-        let day = shop::day(&mut rng, &shop::tenant(number), shape, START);
+        let tenant = shop::tenant(number);
+        let mut day = shop::day(&mut rng, &tenant, shape, START);
+        shop::trouble_day(&mut rng, &tenant, shape, START, &mut day);
         world.plan(day, &trouble);
     }
     world.plan_beats(START + (shape.hours + 6) * HOUR, &trouble);
@@ -74,8 +86,23 @@ fn finish(mut world: World, shape: Shape, seed: u64) -> Run {
     Run { world, reading, shape }
 }
 
-fn events(world: &World) -> Vec<Record> {
-    world.deployment.broker.records(&Topic::Events.partition(0))
+fn events(world: &World) -> Vec<Envelope> {
+    let records = world.deployment.broker.records(&Topic::Events.partition(0));
+    records.iter().map(|stored| record::envelope(stored).expect("an event decodes")).collect()
+}
+
+/// How often each cart was said to be abandoned.
+fn abandoned(reading: &Reading) -> BTreeMap<EntityKey, usize> {
+    let choices = reading.decisions.iter().flat_map(|read| &read.value.choices);
+    let mut abandoned = BTreeMap::new();
+    for transition in choices.flat_map(|choice| &choice.transitions) {
+        if let Transition::Derived { fact, .. } = transition
+            && let Body::CartAbandoned(CartAbandoned { cart, .. }) = &fact.body
+        {
+            *abandoned.entry(cart.clone()).or_default() += 1;
+        }
+    }
+    abandoned
 }
 
 /// Everything on every topic: two runs of a seed are one run.
@@ -85,13 +112,13 @@ fn trace(world: &World) -> Vec<Record> {
 }
 
 /// What the naive decider makes of the log.
-fn naive(world: &World) -> Vec<(Position, Decision)> {
+fn naive(events: &[Envelope]) -> Vec<(Position, Decision)> {
     let mut naive = Naive::new(Name::fixed("simulated"));
-    let decide = |stored: &Record| naive.record(&record::envelope(stored).expect("an event decodes"));
-    events(world).iter().flat_map(decide).collect()
+    events.iter().flat_map(|event| naive.record(event)).collect()
 }
 
-/// Which facts a decision lists as read is the engine's own; the rest is compared.
+/// Which facts a decision lists as read is the engine's own, and checked by
+/// itself; the rest is compared.
 fn compared(decision: &Decision) -> Decision {
     let mut decision = decision.clone();
     for choice in &mut decision.choices {
@@ -104,41 +131,22 @@ fn compared(decision: &Decision) -> Decision {
 fn check(seed: u64) -> Run {
     let ran = run(seed);
     let Run { world, reading, shape } = &ran;
-    let expected = naive(world);
+    let events = events(world);
+    let expected = naive(&events);
     for (read, (position, decision)) in reading.decisions.iter().zip(&expected) {
         assert_eq!((read.position, compared(&read.value)), (*position, decision.clone()), "seed {seed}, {shape:?}");
     }
     assert_eq!(reading.decisions.len(), expected.len(), "seed {seed}: another number of decisions");
 
-    let on_log: BTreeSet<FactId> =
-        events(world).iter().map(|stored| record::envelope(stored).expect("an event decodes").id).collect();
+    let on_log: BTreeSet<FactId> = events.iter().map(|event| event.id).collect();
     assert!(world.accepted.is_subset(&on_log), "seed {seed}: accepted and lost");
     assert!(world.ledger.effects.values().all(|effects| *effects == 1), "seed {seed}: an effect came twice");
     let had_effect: BTreeSet<_> = world.ledger.effects.keys().collect();
     assert!(had_effect.is_subset(&reading.commands.keys().collect()), "seed {seed}: an effect without a command");
-    check_caps(seed, reading);
+    caps::check(seed, &events, reading);
+    recoveries::check(seed, &events, reading);
+    facts_read::check(seed, &events, reading);
     ran
-}
-
-/// No address is sent more than one promotional message a day: a place is taken
-/// from the decision on until it is released.
-fn check_caps(seed: u64, reading: &Reading) {
-    let mut taken: BTreeMap<_, Vec<(Timestamp, _)>> = BTreeMap::new();
-    let transitions = reading.decisions.iter().flat_map(|read| {
-        let tenant = read.value.tenant.clone();
-        read.value.choices.iter().flat_map(|choice| &choice.transitions).map(move |change| (tenant.clone(), change))
-    });
-    for (tenant, transition) in transitions {
-        if let Transition::SlotReserved { entity, command, at, .. } = transition {
-            let places = taken.entry((tenant, entity.clone())).or_default();
-            let in_window = places.iter().filter(|(taken_at, _)| at.since(*taken_at) < 24 * HOUR).count();
-            assert_eq!(in_window, 0, "seed {seed}: a second message within a day, {command}");
-            places.push((*at, *command));
-        } else if let Transition::SlotReleased { entity, command, .. } = transition {
-            let places = taken.entry((tenant, entity.clone())).or_default();
-            places.retain(|(_, known)| known != command);
-        }
-    }
 }
 
 #[test]
@@ -171,17 +179,87 @@ fn a_free_run_is_what_a_naive_decider_makes_of_its_log() {
     assert!(commands > 0 && faults > 0, "expected runs in which something happens");
 }
 
+/// The free runs leave out no rule and nothing that can happen to a merchant.
+#[test]
+fn every_rule_and_every_rare_happening_is_met_in_free_runs() {
+    let (mut suppressed, mut deferred, mut withheld) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut reasons, mut shown, mut sending) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let mut has_missed_a_source = false;
+    for seed in 0..RULE_SEEDS {
+        let Run { world, reading, .. } = run(seed);
+        let events = events(&world);
+        let is_shown = |rare: &&Rare| events.iter().any(|event| rare.is_shown_by(event));
+        shown.extend(Rare::ALL.iter().filter(is_shown).copied());
+        sending += u64::from(!reading.commands.is_empty());
+        for choice in reading.decisions.iter().flat_map(|read| &read.value.choices) {
+            has_missed_a_source |= !choice.missing.is_empty();
+            reasons.extend(choice.reasons.iter().map(Name::to_string));
+            for transition in &choice.transitions {
+                if let Transition::Suppressed { rule, .. } = transition {
+                    suppressed.insert(rule.to_string());
+                } else if let Transition::Deferred { rule, .. } = transition {
+                    deferred.insert(rule.to_string());
+                } else if let Transition::Withheld { rule, .. } = transition {
+                    withheld.insert(rule.to_string());
+                }
+            }
+        }
+    }
+    let words =
+        |rules: &mut dyn Iterator<Item = &'static str>| -> BTreeSet<String> { rules.map(str::to_owned).collect() };
+    assert_eq!(suppressed, words(&mut Rule::ALL.iter().map(|rule| rule.as_str())));
+    assert_eq!(deferred, words(&mut Rule::ALL.iter().filter(|rule| rule.defers()).map(|rule| rule.as_str())));
+    let withholding = [Lifecycle::Shadow, Lifecycle::Canary, Lifecycle::Approve];
+    assert_eq!(withheld, words(&mut withholding.into_iter().map(Lifecycle::as_str)));
+    for reason in ["edited", "emptied", "observed", "succeeded", "rejected", "outcome_missing"] {
+        assert!(reasons.contains(reason), "never {reason}, of {reasons:?}");
+    }
+    assert_eq!(shown, BTreeSet::from(Rare::ALL));
+    assert!(has_missed_a_source, "expected some decision to wait for a source in vain");
+    assert!(sending * 2 > RULE_SEEDS, "expected most runs to send something, {sending} of {RULE_SEEDS} do");
+}
+
+/// Somebody who fills cart after cart: a decision lists no more than so many
+/// facts, and its own are among them.
+#[test]
+fn a_decision_about_a_busy_customer_lists_its_own_facts() {
+    let shape = Shape { customers: 1, tenants: 1, hours: 1, quiet_minutes: 60, holdout_percent: 0 };
+    let trouble = Trouble {
+        faults: Faults::none(),
+        fate: StoreFate::Kept,
+        pace: Pace::TIGHT,
+        outage: None,
+        duplicated_percent: 0,
+        late_percent: 0,
+    };
+    let mut world = World::new(Rng::with_seed(1), &trouble, shape, Broker::new());
+    let tenant = shop::tenant(0);
+    for number in 0..45 {
+        let (token, at) = (format!("0-{number}"), START + number * MINUTE);
+        world.plan_fact(at, shop::cart(&tenant, &token, at, at, 1));
+        world.plan_fact(at + 1_000, shop::cart(&tenant, &token, at, at + 1_000, 2));
+        world.plan_fact(at + 2_000, shop::checkout(&tenant, &token, 0, 0, at, at + 2_000));
+    }
+    world.plan_beats(START + 4 * HOUR, &trouble);
+    let Run { world, reading, .. } = finish(world, shape, 1);
+    let cut = facts_read::check(1, &events(&world), &reading);
+    assert!(cut > 45, "expected a decision about each cart to read more facts than it lists, {cut} did");
+}
+
 /// A thousand carts, an hour without ingest, and 400 of their orders delivered up
-/// to four hours after it.
+/// to four hours after it; the owner dies twice.
 #[test]
 fn an_order_that_arrives_while_its_wakeup_waits_sends_nothing() {
     let mut rng = Rng::with_seed(42);
     let shape = Shape { customers: 1_000, tenants: 1, hours: 1, quiet_minutes: 60, holdout_percent: 0 };
     let tenant = shop::tenant(0);
     let outage = (START + HOUR, START + 2 * HOUR);
+    // The first one while carts are folded, the second among the messages that the
+    // end of the four hours lets through.
+    let crashes = [(40, Fault::CrashBefore), (8_750, Fault::CrashAfter)];
     let trouble = Trouble {
-        faults: Faults::none(),
-        fate: StoreFate::Kept,
+        faults: Faults::at(crashes),
+        fate: StoreFate::FallsBack(1),
         pace: Pace {
             read_records: 500,
             turn_commands: 100,
@@ -212,9 +290,13 @@ fn an_order_that_arrives_while_its_wakeup_waits_sends_nothing() {
     world.plan_beats(START + 12 * HOUR, &trouble);
     let Run { world, reading, .. } = finish(world, shape, 42);
 
-    let expected = naive(&world);
+    let events = events(&world);
+    let expected = naive(&events);
     let got: Vec<_> = reading.decisions.iter().map(|read| (read.position, compared(&read.value))).collect();
     assert!(got == expected, "not what the naive decider makes of it");
+    recoveries::check(42, &events, &reading);
+    facts_read::check(42, &events, &reading);
+    assert_eq!(world.deployment.faults.injected(), 2, "expected both crashes to strike");
     let mut sent_to_buyers = 0;
     for read in reading.commands.values() {
         let command = &read.value;
@@ -235,4 +317,7 @@ fn an_order_that_arrives_while_its_wakeup_waits_sends_nothing() {
     eprintln!("carts=1000 orders=400 sent={sent} sent_to_buyers_by_the_cap={sent_to_buyers}");
     assert!(sent_to_buyers > 0, "expected some orders to come after the four hours");
     assert_eq!(sent - sent_to_buyers, 600, "everybody who did not order is reminded once");
+    let abandoned = abandoned(&reading);
+    assert_eq!(abandoned.len(), sent, "each cart that is met was abandoned, and no other");
+    assert!(abandoned.values().all(|times| *times == 1), "a cart was abandoned twice");
 }
