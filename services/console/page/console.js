@@ -199,7 +199,7 @@ function showStatus(status) {
   const counts = status.counts;
   const shown = [
     ["facts", counts.facts], ["decisions", counts.decisions], ["commands", counts.commands], ["outcomes", counts.outcomes],
-    ["withheld", counts.withheld], ["suppressed", counts.suppressed], ["deferred", counts.deferred], ["beats", counts.beats],
+    ...(counts.withheld ? [["withheld", counts.withheld]] : []), ["suppressed", counts.suppressed], ["deferred", counts.deferred], ["beats", counts.beats],
   ];
   byId("counts").replaceChildren(...shown.map(([name, value]) =>
     make("div", {}, make("dt", { text: name }), make("dd", { text: value.toLocaleString("en") }))));
