@@ -219,6 +219,14 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
         setting::switch(&case.world, 2, tenant, scope, false);
         case.run_for(SECOND);
         assert_eq!(case.received().len(), 1, "{scope}");
+        let metrics = case.process.metrics.text();
+        for line in [
+            "actuator_outcomes_total{vendor=\"mail\",state=\"succeeded\"} 1",
+            "actuator_held_commands{vendor=\"mail\"} 0",
+            "actuator_open_commands{vendor=\"mail\"} 0",
+        ] {
+            assert!(metrics.contains(line), "{scope}: {metrics}");
+        }
     }
     let mut case = Case::new(Kind::Keyed, Temper::CALM);
     setting::switch(&case.world, 1, Tenant::new("other").unwrap(), "all", true);
@@ -228,6 +236,20 @@ fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     case.issue(1, 100);
     case.run_for(SECOND);
     assert_eq!(case.received().len(), 1);
+}
+
+/// Those behind lie on the log, which has nothing to wait for: it would turn in circles.
+#[test]
+fn without_room_for_more_commands_the_log_is_not_waited_for() {
+    let mut case = Case::new(Kind::Keyed, Temper::CALM);
+    setting::switch(&case.world, 1, setting::tenant(), "all", true);
+    for number in 1..10 {
+        case.issue(number, 100);
+    }
+    case.run_for(MINUTE);
+    assert!(case.process.metrics.text().contains("actuator_open_commands{vendor=\"mail\"} 6"));
+    // The log of this world fails whoever waits for it.
+    case.process.wait();
 }
 
 #[test]

@@ -166,7 +166,8 @@ impl Owner {
                 self.partition.fold(&envelope)?
             };
             if let Some(decision) = stepped.decision {
-                done.parked += self.tell_parked(&decision, stepped.position);
+                done.parked += u32::try_from(decision.parked.len()).unwrap_or(u32::MAX);
+                self.tell_parked(&decision, stepped.position);
                 turn.add(&decision, stepped.position);
             }
         }
@@ -227,7 +228,7 @@ impl Owner {
     }
 
     /// Our own code has failed: somebody has to know.
-    fn tell_parked(&self, decision: &Decision, position: Position) -> u32 {
+    fn tell_parked(&self, decision: &Decision, position: Position) {
         let (partition, tenant) = (self.settings.partition, &decision.tenant);
         for parked in &decision.parked {
             match parked {
@@ -239,7 +240,6 @@ impl Owner {
                 }
             }
         }
-        u32::try_from(decision.parked.len()).unwrap_or(u32::MAX)
     }
 
     /// Records on the log that are not folded yet.

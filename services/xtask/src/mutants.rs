@@ -4,6 +4,8 @@
 //! A mutant is a few texts and others that take their places, in a copy of the
 //! checkout. The code itself knows nothing of them.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -111,9 +113,14 @@ fn refresh(copy: &Path) {
 fn copy_changed(from: &Path, to: &Path) {
     if from.is_dir() {
         fs::create_dir_all(to).expect("a folder for the copy");
-        for entry in fs::read_dir(from).expect("a folder of the checkout") {
-            let entry = entry.expect("an entry of a folder");
-            copy_changed(&entry.path(), &to.join(entry.file_name()));
+        // A test that has moved would be there twice.
+        for gone in entries(to).difference(&entries(from)) {
+            let gone = to.join(gone);
+            let removed = if gone.is_dir() { fs::remove_dir_all(gone) } else { fs::remove_file(gone) };
+            removed.expect("what is gone from the checkout goes from the copy");
+        }
+        for name in entries(from) {
+            copy_changed(&from.join(&name), &to.join(&name));
         }
     } else {
         let text = fs::read(from).expect("a file of the checkout");
@@ -121,6 +128,11 @@ fn copy_changed(from: &Path, to: &Path) {
             fs::write(to, text).expect("a file of the copy");
         }
     }
+}
+
+fn entries(folder: &Path) -> BTreeSet<OsString> {
+    let entries = fs::read_dir(folder).expect("a folder of the checkout, or of its copy");
+    entries.map(|entry| entry.expect("an entry of a folder").file_name()).collect()
 }
 
 fn cargo(folder: &Path, arguments: &[&str]) -> Output {

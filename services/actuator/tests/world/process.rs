@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tradewind_actuator::{
-    Actuator, ActuatorError, Call, Calls, Clocks, Counted, Ended, Moment, Ports, Remedy, Settings,
+    Actuator, ActuatorError, Call, Calls, Clocks, Counted, Ended, Moment, Ports, Remedy, Settings, Stepped,
 };
 use tradewind_egress::{Answer, Unsent};
 use tradewind_ports::{Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, Topic, TopicPartition, Writer};
@@ -239,6 +239,12 @@ impl Process {
 
     pub fn actuator(&self) -> Option<&Actuator> {
         self.actuator.as_ref()
+    }
+
+    /// With nothing to do, what it does between two steps.
+    pub fn wait(&mut self) {
+        let actuator = self.actuator.as_mut().expect("it runs");
+        actuator.wait(&Stepped::default()).expect("a log that answers");
     }
 
     /// It is asked to end in good order.

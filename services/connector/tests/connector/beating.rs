@@ -49,8 +49,10 @@ async fn without_a_probe_that_came_back_there_is_no_beat() {
     .await;
     until(|| probes.load(Ordering::SeqCst) >= 12).await;
     assert_eq!(beats(&shop).len(), 0);
+    assert!(shop.counted("connector_reached{} 0"));
     reached.store(true, Ordering::SeqCst);
     until(|| beats(&shop).len() >= 2).await;
+    assert!(shop.counted("connector_reached{} 1"));
     reached.store(false, Ordering::SeqCst);
     let seen = probes.load(Ordering::SeqCst);
     until(|| probes.load(Ordering::SeqCst) >= seen + 3).await;

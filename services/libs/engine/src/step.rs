@@ -358,18 +358,14 @@ fn ask(
                 decision.choices.push(choice(asked, considered, facts_read));
             }
         }
-        Err(panic) => decision.parked.push(Parked::Instance(InstanceParked {
-            instance: asked.instance.id,
-            at: match cause {
+        Err(panic) => {
+            let at = match cause {
                 Cause::Wakeup(wakeup) => ParkedAt::Wakeup(wakeup.id),
                 Cause::Trigger(_) => ParkedAt::Trigger(decision.fact),
                 Cause::Outcome(_) => ParkedAt::Outcome(decision.fact),
-            },
-            workflow: asked.instance.workflow.clone(),
-            subject: asked.instance.subject.clone(),
-            build: stepping.build.clone(),
-            reason: reason_of(panic.as_ref()).into(),
-        })),
+            };
+            decision.parked.push(parked_instance(stepping, &asked.instance, at, reason_of(panic.as_ref())));
+        }
     }
     Ok(())
 }
@@ -426,7 +422,8 @@ pub(crate) fn fire(
     let attempt = |state: &mut State| decide_on_wakeup(state, stepping, fact, &instance, wakeup, missing).map(Some);
     take(state, stepping, attempt, |panic| {
         let mut decision = on_wakeup(stepping, fact, &instance, wakeup);
-        decision.parked.push(parked_instance(stepping, &instance, wakeup, reason_of(panic)));
+        let at = ParkedAt::Wakeup(wakeup.id);
+        decision.parked.push(parked_instance(stepping, &instance, at, reason_of(panic)));
         decision
     })
 }
@@ -436,10 +433,10 @@ fn on_wakeup(stepping: &Stepping<'_>, fact: FactId, instance: &InstanceLeaf, wak
     Decision { wakeup: Some(wakeup.id), ..empty_decision(stepping, &instance.tenant, fact, id) }
 }
 
-fn parked_instance(stepping: &Stepping<'_>, instance: &InstanceLeaf, wakeup: &Wakeup, reason: &str) -> Parked {
+fn parked_instance(stepping: &Stepping<'_>, instance: &InstanceLeaf, at: ParkedAt, reason: &str) -> Parked {
     Parked::Instance(InstanceParked {
         instance: instance.id,
-        at: ParkedAt::Wakeup(wakeup.id),
+        at,
         build: stepping.build.clone(),
         reason: reason.into(),
         workflow: instance.workflow.clone(),
@@ -464,7 +461,7 @@ fn decide_on_wakeup(
         }
         None => {
             let reason = format!("this build has no workflow named {}", instance.workflow);
-            decision.parked.push(parked_instance(stepping, instance, wakeup, &reason));
+            decision.parked.push(parked_instance(stepping, instance, ParkedAt::Wakeup(wakeup.id), &reason));
         }
     }
     for choice in &decision.choices {

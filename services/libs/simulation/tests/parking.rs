@@ -86,13 +86,15 @@ impl Workflow for FailsAt {
 struct Shop {
     broker: Arc<Broker>,
     deployment: Deployment,
+    /// As its turns say.
+    parked: usize,
 }
 
 impl Shop {
     fn open(rules: Rules) -> Shop {
         let broker = Arc::new(Broker::new());
         let deployment = deployment(&broker, rules);
-        let mut shop = Shop { broker, deployment };
+        let mut shop = Shop { broker, deployment, parked: 0 };
         shop.append(START, vec![lineage()]);
         shop.append(START, shop::set_up(&shop::tenant(0), SHAPE, START));
         shop.append(START, shop::close_down(&shop::tenant(0), START));
@@ -139,7 +141,13 @@ impl Shop {
         let tick = Fact { occurred_at: until, body: Body::Tick };
         let tick = shop::set_up_fact(&shop::tenant(0), "tick", 1, until, tick.body);
         self.append(until, vec![tick]);
-        while self.deployment.turn().expect("nothing stops").is_none_or(|turned| turned.facts + turned.wakeups > 0) {}
+        loop {
+            let turned = self.deployment.turn().expect("nothing stops");
+            self.parked += turned.map_or(0, |turned| turned.parked as usize);
+            if turned.is_some_and(|turned| turned.facts + turned.wakeups == 0) {
+                break;
+            }
+        }
         let reading = read(&self.broker, &[shop::vendor("klaviyo")]).expect("a log that keeps the rules");
         reading.decisions.into_iter().map(|read| read.value).collect()
     }
@@ -270,6 +278,7 @@ fn a_fact_whose_subject_cannot_be_told_is_parked() {
     let decisions = shop.pass(at(60));
     let parked: Vec<_> = decisions.iter().flat_map(|decision| &decision.parked).collect();
     assert!(!parked.is_empty());
+    assert_eq!(shop.parked, parked.len());
     for parked in parked {
         let Parked::Fact(parked) = parked else { panic!("expected a parked fact, got {parked:?}") };
         assert_eq!(&*parked.reason, "a fact this release can't make sense of");

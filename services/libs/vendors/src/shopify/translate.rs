@@ -189,13 +189,11 @@ struct Person {
 impl Person {
     fn of(object: &Object<'_>) -> Result<Person, Misunderstood> {
         let customer = object.object("customer")?;
-        let within = |object: &Object<'_>, name| match name {
-            "first_name" => object.filled_within(name, NAME_BYTES_MAX),
-            _ => object.filled_within(name, ADDRESS_BYTES_MAX),
-        };
-        let of_customer = |name| customer.as_ref().map_or(Ok(None), |customer| within(customer, name));
-        let emails = [within(object, "email")?, within(object, "contact_email")?, of_customer("email")?];
-        let phones = [within(object, "phone")?, of_customer("phone")?];
+        let own = |name| object.filled_within(name, ADDRESS_BYTES_MAX);
+        let of_customer =
+            |name, bytes| customer.as_ref().map_or(Ok(None), |customer| customer.filled_within(name, bytes));
+        let emails = [own("email")?, own("contact_email")?, of_customer("email", ADDRESS_BYTES_MAX)?];
+        let phones = [own("phone")?, of_customer("phone", ADDRESS_BYTES_MAX)?];
         Ok(Person {
             customer: customer.as_ref().map_or(Ok(None), |customer| customer.id("id"))?,
             // What was typed for this purchase comes first: it is where the answer is awaited.
@@ -203,7 +201,7 @@ impl Person {
             phone: phones.iter().flatten().next().cloned(),
             emails,
             phones,
-            first_name: of_customer("first_name")?,
+            first_name: of_customer("first_name", NAME_BYTES_MAX)?,
         })
     }
 

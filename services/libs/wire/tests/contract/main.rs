@@ -6,6 +6,7 @@ mod compatibility;
 mod golden;
 mod headers;
 mod properties;
+mod reading;
 mod reissue;
 mod samples;
 mod sealing;
