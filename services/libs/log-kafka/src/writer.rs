@@ -6,8 +6,8 @@
 //!   each slice that timed out.
 //! - Nothing is aborted here. An abort that came late could end the next transaction; what is left open
 //!   is ended by the successor's initialisation, under a higher epoch.
-//! - A commit that was slow, or beside which the connection broke, may have been sent twice; the late copy
-//!   would end the next transaction early. So there is no next one with this producer.
+//! - A commit that was slow, or in whose transaction the connection broke, may have been sent twice; the late
+//!   copy would end the next transaction early. So there is no next one with this producer.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +69,8 @@ pub(crate) struct KafkaWriter {
     spent: Option<String>,
     is_fenced: bool,
     is_drained: bool,
+    /// How many breaks there had been when the transaction began.
+    breaks_before: u64,
 }
 
 impl KafkaWriter {
@@ -85,6 +87,7 @@ impl KafkaWriter {
             spent: None,
             is_fenced: false,
             is_drained: true,
+            breaks_before: 0,
         };
         match writer.producer.init_transactions(ANSWER_WITHIN) {
             Ok(()) => Ok(writer),
@@ -133,6 +136,10 @@ impl KafkaWriter {
         }
     }
 
+    fn breaks(&self) -> u64 {
+        self.producer.context().breaks.load(Ordering::Relaxed)
+    }
+
     fn failed(&self) -> Option<RDKafkaErrorCode> {
         *self.producer.context().failed.lock().expect("nobody panics while it holds the report")
     }
@@ -158,6 +165,7 @@ impl Writer for KafkaWriter {
     fn begin(&mut self) -> Result<(), LogError> {
         self.check()?;
         self.serve();
+        self.breaks_before = self.breaks();
         self.producer.begin_transaction().map_err(|error| self.give_up("begin a transaction", &error))
     }
 
@@ -203,9 +211,7 @@ impl Writer for KafkaWriter {
             self.acknowledge()?;
         }
         self.check()?;
-        self.serve();
-        let breaks = || self.producer.context().breaks.load(Ordering::Relaxed);
-        let (breaks_before, begun) = (breaks(), Instant::now());
+        let begun = Instant::now();
         // Drained, so that rdkafka's flush in it returns at once. librdkafka advises to wait without end lest its state
         // fall behind the broker's; no state of it outlives an error here.
         let committed = self.producer.commit_transaction(ANSWER_WITHIN);
@@ -213,7 +219,7 @@ impl Writer for KafkaWriter {
         if let Err(error) = committed {
             return Err(self.give_up("commit", &error));
         }
-        if begun.elapsed() > SOCKET_TIMEOUT / 2 || breaks() != breaks_before {
+        if begun.elapsed() > SOCKET_TIMEOUT / 2 || self.breaks() != self.breaks_before {
             self.spent = Some(format!("the last commit as {} may have been sent twice", self.id));
         }
         Ok(())

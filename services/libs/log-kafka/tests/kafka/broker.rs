@@ -1,6 +1,7 @@
 //! What is done to a broker, and what a test needs around the log.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -19,9 +20,25 @@ impl Broker {
         self.signal("-KILL");
     }
 
-    /// Alive, and silent until [`Broker::resume`].
+    /// Alive, and silent until [`Broker::resume`]. The signal is sent at once but obeyed when one of the process's
+    /// threads gets its turn, which on a busy machine is time enough to answer a request: this waits until all stand.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.all_threads_stand() {
+            assert!(Instant::now() < deadline, "a stopped broker goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn all_threads_stand(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("a process has threads");
+        threads.into_iter().all(|thread| {
+            let stat = thread.expect("a thread").path().join("stat");
+            // A thread that has ended since stands as well.
+            let stat = std::fs::read_to_string(stat).unwrap_or_default();
+            stat.is_empty() || stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        })
     }
 
     pub(crate) fn resume(&self) {
@@ -29,9 +46,13 @@ impl Broker {
     }
 
     fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.directory.join("pid")).expect("a running broker has a pid");
-        let sent = Command::new("kill").args([signal, pid.trim()]).status().expect("kill runs");
+        let sent = Command::new("kill").args([signal, &self.pid()]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    fn pid(&self) -> String {
+        let pid = std::fs::read_to_string(self.directory.join("pid")).expect("a running broker has a pid");
+        pid.trim().to_owned()
     }
 
     /// After a kill; waits until it answers.
