@@ -37,7 +37,10 @@ impl Acting {
         let (pulse, part) = (Pulse::new(), self.health.part(name.clone()));
         Worker::start(name, Some(pulse.clone()), move |stop| {
             let ended = acting.run(&settings, stop, &pulse, &part);
-            part.leave();
+            // Where a person has to look, a probe goes on saying why.
+            if !matches!(ended, Err(Ended::Stopped(_))) {
+                part.leave();
+            }
             ended
         })
     }
@@ -62,9 +65,9 @@ impl Acting {
             });
             let Err(error) = ended else { return Ok(()) };
             let (vendor, partition) = (&settings.vendor, settings.partition);
+            part.waits_for(error.to_string());
             match error.remedy() {
                 Remedy::Recover => {
-                    part.waits_for(error.to_string());
                     tracing::warn!(%vendor, partition, %error, "recovering");
                 }
                 Remedy::GiveUp => return Err(Ended::Fenced),

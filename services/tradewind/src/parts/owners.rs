@@ -57,7 +57,7 @@ impl Owning {
             part: self.part(partition),
             counted: self.counted.clone(),
         };
-        let worker = Worker::start(format!("owner-{partition}"), Some(pulse), move |stop| {
+        let worker = Worker::start(name(partition), Some(pulse), move |stop| {
             host.run(stop).map_err(|error| match error {
                 HostError::Fenced => Ended::Fenced,
                 HostError::Stopped(error) => Ended::Stopped(error.to_string()),
@@ -65,6 +65,7 @@ impl Owning {
         })?;
         Ok((worker, desk))
     }
+
     /// The partition's state, as it is caught up before it is owned.
     pub(crate) fn candidate(&self, partition: u32) -> Candidate {
         Candidate {
@@ -95,8 +96,12 @@ impl Owning {
         }
     }
 
-    /// What a probe calls a partition.
     fn part(&self, partition: u32) -> Part {
-        self.health.part(format!("partition {partition}"))
+        self.health.part(name(partition))
     }
+}
+
+/// What a probe and the thread call a partition.
+fn name(partition: u32) -> String {
+    format!("partition {partition}")
 }

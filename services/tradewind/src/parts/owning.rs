@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tradewind_log_kafka::{Change, Membership};
 use tradewind_ports::LogError;
-use tradewind_telemetry::{Part, Shutdown};
+use tradewind_telemetry::{Health, Part, Shutdown};
 
 use crate::failure::Failure;
 use crate::parts::worker::{Ended, Worker};
@@ -18,6 +18,10 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 /// is taken up again. It is longer than a session: had the group given the
 /// partition away, this process would have been told.
 const FENCED_PAUSE: Duration = Duration::from_secs(20);
+
+/// A partition that nobody gets any further with is tried again, in case a person has seen to it: a broker's limit
+/// raised, a topic restored.
+const STOPPED_PAUSE: Duration = Duration::from_secs(60);
 
 /// After so long without an error the group counts as heard again.
 const CALM: Duration = Duration::from_secs(2);
@@ -54,18 +58,29 @@ struct Workers<'a> {
     leaving: BTreeMap<u32, Worker>,
     /// Revoked when nobody worked for it any more.
     idle: Vec<u32>,
-    /// Ours by the membership, and fenced: when to try again.
-    fenced: BTreeMap<u32, Instant>,
+    /// Ours by the membership, and nobody works for it.
+    resting: BTreeMap<u32, Rest>,
     start: &'a dyn Fn(u32) -> io::Result<Worker>,
+}
+
+/// After a worker that has ended by itself.
+struct Rest {
+    /// The worker's.
+    name: String,
+    until: Instant,
 }
 
 /// Works for the partitions of a membership until it is told to stop. The
 /// membership is heard only while every worker comes round: one that hangs ends
 /// the process, and with it every claim to its partitions.
+///
+/// A partition with which nobody gets any further stays here, shown as not ready: given away, it would end
+/// the next process, and with it the work for all other partitions.
 pub(crate) fn own<G: Group>(
     mut group: G,
     start: &dyn Fn(u32) -> io::Result<Worker>,
     part: &Part,
+    health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     part.waits_for("the group of owners");
@@ -73,7 +88,7 @@ pub(crate) fn own<G: Group>(
         running: BTreeMap::new(),
         leaving: BTreeMap::new(),
         idle: Vec::new(),
-        fenced: BTreeMap::new(),
+        resting: BTreeMap::new(),
         start,
     };
     let (mut trouble, mut troubled_at) = (String::new(), None::<Instant>);
@@ -91,7 +106,7 @@ pub(crate) fn own<G: Group>(
                     tracing::info!(?change, "membership");
                     match change {
                         Change::Assigned(partition) => workers.begin(partition)?,
-                        Change::Revoked(partition) => workers.revoke(partition),
+                        Change::Revoked(partition) => workers.revoke(partition, health),
                     }
                 }
                 // That nothing is wrong any more shows in silence alone.
@@ -115,7 +130,7 @@ pub(crate) fn own<G: Group>(
                 }
             }
         }
-        for partition in workers.left()? {
+        for partition in workers.left(health)? {
             group.release(partition).map_err(Failure::unavailable)?;
         }
     }
@@ -130,8 +145,10 @@ impl Workers<'_> {
         Ok(())
     }
 
-    fn revoke(&mut self, partition: u32) {
-        self.fenced.remove(&partition);
+    fn revoke(&mut self, partition: u32, health: &Health) {
+        if let Some(rest) = self.resting.remove(&partition) {
+            health.part(rest.name).leave();
+        }
         match self.running.remove(&partition) {
             Some(worker) => {
                 worker.stop();
@@ -142,14 +159,18 @@ impl Workers<'_> {
     }
 
     /// The partitions whose workers have ended since they were revoked.
-    fn left(&mut self) -> Result<Vec<u32>, Failure> {
+    fn left(&mut self, health: &Health) -> Result<Vec<u32>, Failure> {
         let ended: Vec<(u32, Worker)> = self.leaving.extract_if(.., |_, worker| worker.is_finished()).collect();
         let mut left = std::mem::take(&mut self.idle);
         for (partition, worker) in ended {
+            let name = worker.name().to_owned();
             match worker.join() {
-                Ok(()) | Err(Ended::Fenced) => left.push(partition),
-                Err(Ended::Stopped(reason)) => return Err(Failure::stopped(reason)),
+                Ok(()) | Err(Ended::Fenced) => {}
+                // Its next owner will find out and say so.
+                Err(Ended::Stopped(_)) => health.part(name).leave(),
+                Err(Ended::Panicked(reason)) => return Err(Failure::stopped(reason)),
             }
+            left.push(partition);
         }
         Ok(left)
     }
@@ -162,17 +183,23 @@ impl Workers<'_> {
     fn check(&mut self) -> Result<(), Failure> {
         let ended: Vec<(u32, Worker)> = self.running.extract_if(.., |_, worker| worker.is_finished()).collect();
         for (partition, worker) in ended {
-            match worker.join() {
-                Err(Ended::Stopped(reason)) => return Err(Failure::stopped(reason)),
+            let name = worker.name().to_owned();
+            let pause = match worker.join() {
+                Err(Ended::Panicked(reason)) => return Err(Failure::stopped(reason)),
+                Err(Ended::Stopped(reason)) => {
+                    tracing::error!(partition, reason, "nobody works for {name} until a person has seen to it");
+                    STOPPED_PAUSE
+                }
                 Ok(()) | Err(Ended::Fenced) => {
                     tracing::warn!(partition, "another process has the partition");
-                    self.fenced.insert(partition, Instant::now() + FENCED_PAUSE);
+                    FENCED_PAUSE
                 }
-            }
+            };
+            self.resting.insert(partition, Rest { name, until: Instant::now() + pause });
         }
         let now = Instant::now();
-        let again: Vec<u32> = self.fenced.extract_if(.., |_, at| *at <= now).map(|(partition, _)| partition).collect();
-        again.into_iter().try_for_each(|partition| self.begin(partition))
+        let again: Vec<(u32, Rest)> = self.resting.extract_if(.., |_, rest| rest.until <= now).collect();
+        again.into_iter().try_for_each(|(partition, _)| self.begin(partition))
     }
 
     fn stop(self) -> Result<(), Failure> {
@@ -188,8 +215,8 @@ impl Workers<'_> {
                 return Err(Failure::stopped(reason));
             }
             match worker.join() {
-                Ok(()) | Err(Ended::Fenced) => {}
-                Err(Ended::Stopped(reason)) => return Err(Failure::stopped(reason)),
+                Ok(()) | Err(Ended::Fenced | Ended::Stopped(_)) => {}
+                Err(Ended::Panicked(reason)) => return Err(Failure::stopped(reason)),
             }
         }
         Ok(())
@@ -207,6 +234,9 @@ mod tests {
     use tradewind_telemetry::Health;
 
     use super::*;
+
+    /// The partition that is broken, once one is.
+    const BROKEN: u32 = 5;
 
     type Heard = Result<Vec<Change>, LogError>;
 
@@ -251,22 +281,33 @@ mod tests {
         /// It may end, once it was told to.
         may_end: Arc<AtomicBool>,
         is_fenced: Arc<AtomicBool>,
+        /// What it works for can't be worked for.
+        is_broken: Arc<AtomicBool>,
         is_mute: Arc<AtomicBool>,
     }
 
     impl Fate {
-        fn start(&self, partition: u32) -> io::Result<Worker> {
+        fn start(&self, partition: u32, health: &Health) -> io::Result<Worker> {
             self.starts.lock().unwrap().push(partition);
             let (fate, pulse) = (self.clone(), Pulse::new());
-            Worker::start(format!("owner-{partition}"), Some(pulse.clone()), move |stop| {
+            let name = format!("partition {partition}");
+            let part = health.part(name.clone());
+            Worker::start(name, Some(pulse.clone()), move |stop| {
                 loop {
+                    if fate.is_broken.load(Ordering::Relaxed) && partition == BROKEN {
+                        part.waits_for("a person");
+                        return Err(Ended::Stopped("read it".into()));
+                    }
+                    part.ready();
                     if !fate.is_mute.load(Ordering::Relaxed) {
                         pulse.beat();
                     }
                     if fate.is_fenced.load(Ordering::Relaxed) {
+                        part.leave();
                         return Err(Ended::Fenced);
                     }
                     if stop.load(Ordering::Relaxed) && fate.may_end.load(Ordering::Relaxed) {
+                        part.leave();
                         fate.stopped.store(true, Ordering::Relaxed);
                         return Ok(());
                     }
@@ -292,8 +333,11 @@ mod tests {
         let (script, fate, health, shutdown) = (Script::default(), Fate::default(), Health::new(), Shutdown::new());
         fate.may_end.store(true, Ordering::Relaxed);
         let thread = thread::spawn({
-            let (script, fate, part, shutdown) = (script.clone(), fate.clone(), health.part("group"), shutdown.clone());
-            move || own(script, &|partition| fate.start(partition).map(made), &part, &shutdown)
+            let (script, fate, health, shutdown) = (script.clone(), fate.clone(), health.clone(), shutdown.clone());
+            move || {
+                let start = |partition| fate.start(partition, &health).map(made);
+                own(script, &start, &health.part("group"), &health, &shutdown)
+            }
         });
         Owned { script, fate, health, shutdown, thread }
     }
@@ -343,6 +387,28 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_nobody_gets_further_with_stays_and_is_shown_while_the_others_are_worked_for() {
+        let owned = owned();
+        owned.fate.is_broken.store(true, Ordering::Relaxed);
+        owned.script.say(Ok(vec![Change::Assigned(BROKEN)]));
+        owned.script.say(Ok(vec![Change::Assigned(BROKEN + 1)]));
+        let begun = || owned.fate.starts.lock().unwrap().clone();
+        wait_until("both are begun", || begun() == [BROKEN, BROKEN + 1]);
+        for _ in 0..50 {
+            owned.script.say(Ok(Vec::new()));
+        }
+        wait_until("the group was polled on", || owned.script.said.lock().unwrap().is_empty());
+        assert!(!owned.thread.is_finished() && !owned.health.is_ready());
+        assert_eq!(owned.script.released(), [0; 0]);
+        owned.script.say(Ok(vec![Change::Revoked(BROKEN)]));
+        wait_until("it is released", || owned.script.released() == [BROKEN]);
+        wait_until("it is not shown here any more", || owned.health.is_ready());
+        assert_eq!(begun(), [BROKEN, BROKEN + 1]);
+        owned.shutdown.request();
+        owned.thread.join().unwrap().unwrap();
+    }
+
+    #[test]
     fn a_process_without_partitions_is_ready_and_one_in_trouble_is_not() {
         let owned = owned();
         wait_until("it is ready", || owned.health.is_ready());
@@ -364,7 +430,7 @@ mod tests {
         owned.script.say(Ok(vec![Change::Assigned(0)]));
         wait_until("it has ended", || owned.thread.is_finished());
         let Err(failure) = owned.thread.join().unwrap() else { panic!("expected it to end for a reason") };
-        assert!(failure.reason.contains("owner-0") && failure.reason.contains("hangs"), "{failure}");
+        assert!(failure.reason.contains("partition 0") && failure.reason.contains("hangs"), "{failure}");
         assert_eq!(owned.script.released(), [0; 0]);
         // The thread that hung is still there; let it go.
         owned.fate.is_fenced.store(true, Ordering::Relaxed);

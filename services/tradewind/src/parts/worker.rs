@@ -17,21 +17,24 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 pub(crate) enum Ended {
     /// Another process has its partition.
     Fenced,
-    /// A person has to look.
+    /// A person has to look; a successor would get no further.
     Stopped(String),
+    /// It panicked: what it shared with other threads may be in any state.
+    Panicked(String),
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ended::Fenced => formatter.write_str("keep the partition: another process has it"),
-            Ended::Stopped(reason) => formatter.write_str(reason),
+            Ended::Stopped(reason) | Ended::Panicked(reason) => formatter.write_str(reason),
         }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// The thread's, and what a probe calls it.
     name: String,
     stop: Arc<AtomicBool>,
     pulse: Option<Pulse>,
@@ -77,7 +80,7 @@ impl Worker {
 
     pub(crate) fn join(self) -> Result<(), Ended> {
         let Worker { name, thread, .. } = self;
-        thread.join().unwrap_or_else(|_| Err(Ended::Stopped(format!("keep {name} alive: it panicked"))))
+        thread.join().unwrap_or_else(|_| Err(Ended::Panicked(format!("keep {name} alive: it panicked"))))
     }
 }
 
@@ -89,6 +92,6 @@ mod tests {
     fn a_worker_that_panics_says_so_when_it_is_joined() {
         let worker = Worker::start("owner-0".into(), None, |_| panic!("as the test wants")).unwrap();
         assert!(!worker.hangs(), "without a pulse nothing can be said");
-        assert!(matches!(worker.join(), Err(Ended::Stopped(reason)) if reason.contains("owner-0")));
+        assert!(matches!(worker.join(), Err(Ended::Panicked(reason)) if reason.contains("owner-0")));
     }
 }

@@ -64,5 +64,5 @@ fn serve(role: &Role, acting: &Acting, integration: &Integration) -> Result<(), 
         let settings = settings.expect("only vendors that can be told things are served");
         acting.start(Settings { origin: origin.clone(), ..settings })
     };
-    own(membership, &start, &health.part(group), shutdown)
+    own(membership, &start, &health.part(group), health, shutdown)
 }

@@ -41,5 +41,5 @@ fn serve(role: &Role) -> Result<(), Failure> {
     }
     let membership = Membership::join(&cluster.settings, GROUP, &cluster.member).map_err(Failure::unavailable)?;
     let start = |partition| owning.start(partition).map(|(worker, _)| worker);
-    own(membership, &start, &part, shutdown)
+    own(membership, &start, &part, health, shutdown)
 }
