@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Prints the vectors of the id recipes and of the identifiers' hashes, from the
-recipes of docs/CONTRACT.md alone, so that the tests don't check the code against
-itself. Run it with no arguments; the tests hold what it prints. The vectors of
-sealed fields need the package `cryptography` on OpenSSL 3.2 or later."""
+"""Prints the vectors of the id recipes and of the identifiers' hashes, of
+shares, sealed fields and the vault, from the recipes of docs/CONTRACT.md alone, so
+that the tests don't check the code against itself. Run it with no arguments; the
+tests hold what it prints. The vectors of sealed fields and of the vault need the
+package `cryptography` on OpenSSL 3.2 or later."""
 
 import hashlib
 import hmac
@@ -54,6 +55,10 @@ def set_up(kind, what):
     return uuid(h("fact", TENANT, b"tradewind", b"", kind, what, struct.pack(">Q", 7), b""))
 
 
+def place(share):
+    return struct.unpack(">I", h(share, TENANT, b"cart-recovery", CART)[:4])[0] % 100
+
+
 for name, value in {
     "VECTOR_FACT": show(fact),
     "VECTOR_INSTANCE": show(instance),
@@ -81,15 +86,53 @@ for name, value in {
     "VECTOR_CONNECTION_OWNER": h("connection-owner", TENANT, b"store").hex(),
     "VECTOR_EMAIL": identifier(b"email", b"ada@example.com"),
     "VECTOR_PHONE": identifier(b"phone", b"+4915112345678"),
+    "VECTOR_HOLDOUT": place("holdout"),
+    "VECTOR_CANARY": place("canary"),
 }.items():
     print(name, value)
 
 try:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 except ImportError:
-    print("VECTOR_SEALED left out: it needs the package cryptography")
+    print("VECTOR_SEALED, VECTOR_WRAPPED and the vaults left out: they need the package cryptography")
 else:
     origin = b"fact-id-00000001"
     for name, field, plaintext in [("VECTOR_SEALED", b"email", b"ada@example.com"), ("VECTOR_SEALED_EMPTY", b"phone", b"")]:
         nonce = h("nonce", origin, field)[:12]
         print(name, AESGCMSIV(bytes(range(32))).encrypt(nonce, plaintext, origin + field).hex())
+
+    def crc32c(fed):
+        crc = 0xFFFFFFFF
+        for byte in fed:
+            crc ^= byte
+            for _ in range(8):
+                crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        return u32(crc ^ 0xFFFFFFFF)
+
+    def frame(*entries):
+        payload = b"".join(bytes([kind]) + struct.pack(">H", len(e)) + e for kind, e in entries)
+        head = u32(len(payload)) + crc32c(payload)
+        return head + crc32c(head) + payload
+
+    def field(number, fed):
+        return bytes([number << 3 | 2, len(fed)]) + fed
+
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+    installation_key, key, key_id, nonce = bytes(range(32)), bytes(range(32, 64)), b"key-id-000000001", b"nonce-000001"
+    owner = h("owner", TENANT, CART)
+    wrapped = AESGCMSIV(installation_key).encrypt(nonce, key, h("key", key_id, TENANT, owner))
+    entry = b"".join(field(i + 1, part) for i, part in enumerate([key_id, TENANT, owner, wrapped, nonce]))
+    entry += bytes([6 << 3]) + varint(NOON)
+    keyed = frame((1, entry))
+    # Read on from record 8; nothing lay behind it at noon; record 7 was this key's.
+    mark = struct.pack(">QqQ", 8, NOON, 7) + key_id
+
+    def vault(magic, *frames):
+        header = magic + h("installation", installation_key)[:16]
+        return header + crc32c(header) + b"".join(frames)
+
+    print("VECTOR_WRAPPED", wrapped.hex())
+    print("VECTOR_VAULT", vault(b"TWVAULT1", keyed, frame((2, b"key-id-000000002"))).hex())
+    print("VECTOR_COPY", vault(b"TWKEYS01", frame((1, entry), (3, mark))).hex())

@@ -24,6 +24,7 @@ mod name;
 mod outcome;
 mod placement;
 mod sealed;
+mod share;
 mod time;
 
 pub use command::{Capability, Change, Command, CommandBody, CommandClass, MessageLine, MessageSend};
@@ -52,4 +53,5 @@ pub use name::{Account, ConnectionName, Name, NameError, Tenant, Vendor};
 pub use outcome::{Outcome, OutcomeState, Resolution};
 pub use placement::{murmur2, partition_of};
 pub use sealed::{Sealed, key_owner_digest, seal_associated_data, seal_nonce};
+pub use share::Share;
 pub use time::{Position, Timestamp};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tradewind_domain::{
     Body, Choice, Decision, DecisionId, EntityKey, Envelope, FactId, FactParked, InstanceId, InstanceParked, Lifecycle,
-    Name, Outcome, Parked, ParkedAt, Position, Tenant, Timestamp, Transition, derive,
+    Name, Outcome, Parked, ParkedAt, Position, Share, Tenant, Timestamp, Transition,
 };
 use tradewind_ports::StoreError;
 
@@ -291,9 +291,8 @@ fn lifecycle(
     let withholds = match entry.value.lifecycle {
         Lifecycle::On => false,
         Lifecycle::Canary => {
-            let digest = derive("canary", &[tenant.as_bytes(), workflow.as_bytes(), subject.as_bytes()]);
-            let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
-            draw >= entry.value.canary_percent
+            let percent = i64::from(entry.value.canary_percent);
+            !Share::Canary.holds(percent, tenant, workflow, subject)
         }
         Lifecycle::Off | Lifecycle::Observe | Lifecycle::Shadow | Lifecycle::Approve => true,
     };

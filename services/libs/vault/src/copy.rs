@@ -49,7 +49,7 @@ impl Mark {
         (-CLOCK_BACK_MS..=OUT_OF_STEP_MS).contains(&age_ms)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.next.to_be_bytes().to_vec();
         bytes.extend(self.in_step_at.millis().to_be_bytes());
         if let Some((offset, id)) = self.last {

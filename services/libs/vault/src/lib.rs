@@ -22,6 +22,8 @@ mod installation_key;
 mod reader;
 mod topic;
 mod topic_vault;
+#[cfg(test)]
+mod vectors;
 
 pub use file_vault::{FileVault, Opened};
 pub use frame::Cut;

@@ -7,7 +7,7 @@
 use tradewind_domain::{
     Alternative, Arrival, Body, Capability, CartAbandoned, Change, Command, CommandBody, CommandClass, CommandId,
     ConnectionName, DefinitionHash, EntityKey, EntityKind, Fact, FactId, FactIdentity, Lifecycle, MessageLine,
-    MessageSend, Money, Name, Outcome, Scope, Sealed, Timestamp, Transition, Vendor, WakeupId, derive,
+    MessageSend, Money, Name, Outcome, Scope, Sealed, Share, Timestamp, Transition, Vendor, WakeupId, derive,
 };
 use tradewind_ports::StoreError;
 
@@ -182,7 +182,9 @@ fn start(
     let is_held_out = if met {
         view.is_held_out(&instance.subject, WORKFLOW)?
     } else {
-        draws_holdout(situation, &instance.subject, setting(&set_up, HOLDOUT_PERCENT))
+        // By the entity that first met the workflow, so it stays whatever is linked to it later.
+        let percent = setting(&set_up, HOLDOUT_PERCENT);
+        Share::Holdout.holds(percent, situation.tenant, &instance.workflow, &instance.subject)
     };
     considered.holdout = is_held_out;
     considered.transitions.push(Transition::InstanceStarted { trigger: situation.fact });
@@ -193,14 +195,6 @@ fn start(
     let due = situation.watermark + setting(&set_up, QUIET_MINUTES) * MINUTE_MS;
     considered.transitions.push(quiet_wakeup(instance, &set_up, due, 0));
     Ok(considered)
-}
-
-/// Hashed on the entity that first met the workflow, so that it stays the same
-/// whatever is linked to it later.
-fn draws_holdout(situation: &Situation<'_>, subject: &EntityKey, percent: i64) -> bool {
-    let digest = derive("holdout", &[situation.tenant.as_bytes(), WORKFLOW.as_bytes(), subject.as_bytes()]);
-    let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100;
-    i64::from(draw) < percent
 }
 
 fn quiet_wakeup(instance: &InstanceLeaf, set_up: &TenantLeaf, due: Timestamp, round: u32) -> Transition {
