@@ -48,7 +48,7 @@ fn counted<const N: usize>(from: u8) -> [u8; N] {
 
 fn installation_key(directory: &Path) -> InstallationKey {
     let path = directory.join("key");
-    drop(InstallationKey::create(&path).unwrap());
+    InstallationKey::create(&path).unwrap();
     fs::write(&path, counted::<32>(0)).unwrap();
     InstallationKey::load(&path).unwrap()
 }
