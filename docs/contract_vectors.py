@@ -56,7 +56,7 @@ def set_up(kind, what):
 
 
 def place(share):
-    return struct.unpack(">I", h(share, TENANT, b"cart-recovery", CART)[:4])[0] % 100
+    return struct.unpack(">I", h(share, TENANT, b"cart-recovery", CART)[:4])[0] % 10_000
 
 
 for name, value in {
@@ -76,6 +76,14 @@ for name, value in {
     "VECTOR_SETTING": show(set_up(b"tradewind.setting.set.v1", b"cap_per_week")),
     "VECTOR_BINDING": show(set_up(b"tradewind.binding.set.v1", b"message.send/email")),
     "VECTOR_DEFINITION": show(set_up(b"tradewind.definition.activated.v1", b"cart-recovery")),
+    "VECTOR_GAP": show(
+        uuid(
+            h(
+                "fact", TENANT, b"tradewind", b"", b"tradewind.gap.opened.v1", b"shopify/store",
+                struct.pack(">q", NOON), b"",
+            )
+        )
+    ),
     "VECTOR_PARTITION": show(
         uuid(h("fact", b"", b"tradewind", b"", b"tradewind.tick.v1", u32(3), struct.pack(">q", NOON), b""))
     ),

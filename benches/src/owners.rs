@@ -8,34 +8,29 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tradewind_domain::{Name, Timestamp};
-use tradewind_engine::{Budget, FOLD_VERSION, Rules};
-use tradewind_orchestrator::{Counted, Host, HostError, Pulse, Settings, Stores, TurnLimits, desk};
+use tradewind_engine::{FOLD_VERSION, Rules};
+use tradewind_orchestrator::{Counted, Host, HostError, Pulse, Settings, Shares, Stores, TurnLimits, desk};
 use tradewind_ports::{Clock, EventLog, StateStore, StoreError};
 use tradewind_store::Opening;
 use tradewind_telemetry::{Health, Metrics};
 
 use crate::workload::wall;
 
-const MIB: u64 = 1 << 20;
-const LEAF_BYTES: u64 = 640;
-const STORE_LEAVES: u64 = 1_000_000;
-
-/// How one partition's part of a process is set up.
+/// What a process of the product would be given.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    pub mib: u64,
+    pub mib: u32,
     pub partitions: u32,
 }
 
 impl Memory {
-    fn leaves(self, divisor: u64) -> usize {
-        let bytes = self.mib * MIB / divisor / u64::from(self.partitions);
-        usize::try_from((bytes / LEAF_BYTES).max(1_000)).expect("64 bits")
+    fn shares(self) -> Shares {
+        Shares::of(self.mib, self.partitions)
     }
 
     #[must_use]
     pub fn kafka_bytes(self) -> u64 {
-        self.mib * MIB / 8
+        self.shares().kafka_bytes
     }
 
     #[must_use]
@@ -50,24 +45,23 @@ impl Memory {
             build: Name::fixed("benches"),
             rules: Arc::new(Rules::shipped()),
             limits,
-            budget: Budget { cache_leaves: self.leaves(16), slice_leaves: 250 },
-            drain_leaves: self.leaves(4),
+            budget: self.shares().budget(),
+            drain_leaves: self.shares().dirty_leaves,
         }
     }
 
     #[must_use]
     pub fn store(self, dir: PathBuf) -> Opening {
-        let bytes = self.mib * MIB / 2 / u64::from(self.partitions);
-        let settings = tradewind_store::Settings::new(FOLD_VERSION, bytes);
-        Opening { dir, settings: tradewind_store::Settings { leaves: STORE_LEAVES, ..settings } }
+        let settings = tradewind_store::Settings::new(FOLD_VERSION, self.shares().store_bytes);
+        Opening { dir, settings: tradewind_store::Settings { leaves: Shares::STORE_LEAVES, ..settings } }
     }
 }
 
 struct Store(Opening);
 
 impl Stores for Store {
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
-        let opened = self.0.open()?;
+    fn open(&mut self, alive: &dyn Fn()) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+        let opened = self.0.open_while(alive)?;
         Ok((Box::new(opened.store), opened.rebuilt.map(|rebuilt| rebuilt.reason)))
     }
 

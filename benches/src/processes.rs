@@ -138,14 +138,15 @@ impl Process {
         Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("the command kill");
     }
 
-    /// SIGTERM; its exit code.
+    /// SIGTERM; its exit code, and how long it took to end.
     ///
     /// # Panics
     ///
     /// It is no child of ours.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub fn terminate(&mut self) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
         self.signal("TERM");
-        self.child.wait().expect("a child of ours").code()
+        (self.child.wait().expect("a child of ours").code(), begun.elapsed())
     }
 
     #[must_use]

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tradewind_benches::broker::Broker;
 use tradewind_benches::processes::{Installation, Process, build, free_port, top};
 use tradewind_benches::verdict::{Door, Left, judge, records};
-use tradewind_benches::{http, machine};
+use tradewind_benches::{arguments, http, machine};
 use tradewind_log_kafka::{KafkaLog, KafkaSettings};
 use tradewind_ports::{EventLog, Topic};
 use tradewind_wire::decision;
@@ -46,6 +46,9 @@ const FREEZES: [Duration; 2] = [Duration::from_secs(17), Duration::from_secs(22)
 /// Longest time that a fact may wait for its decision, whatever is killed.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Longest time from SIGTERM to the end of a process.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
 /// Until what was begun has ended: the last cart falls quiet after a minute, and
 /// deliveries that failed come again after some.
 const SETTLE: Duration = Duration::from_secs(600);
@@ -72,7 +75,12 @@ struct Faults {
 }
 
 fn main() -> ExitCode {
-    let plan = plan();
+    let plan = Plan {
+        orchestrator_kills: arguments::small("--orchestrator-kills", 50),
+        broker_kills: arguments::small("--broker-kills", 5),
+        freezes: arguments::small("--freezes", 2),
+        seed: arguments::number("--seed", 1),
+    };
     println!("{}", machine::describe());
     let directory = top().join("target/kills");
     // What an earlier run left.
@@ -124,21 +132,6 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-fn plan() -> Plan {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str, otherwise: u64| {
-        let at = arguments.iter().position(|argument| argument == name);
-        at.map_or(otherwise, |at| arguments[at + 1].parse().expect("a number"))
-    };
-    let small = |name, otherwise| u32::try_from(value(name, otherwise)).expect("a small number");
-    Plan {
-        orchestrator_kills: small("--orchestrator-kills", 50),
-        broker_kills: small("--broker-kills", 5),
-        freezes: small("--freezes", 2),
-        seed: value("--seed", 1),
     }
 }
 
@@ -295,17 +288,19 @@ impl Run {
         false
     }
 
-    /// True if all of them ended in good order.
+    /// True if all of them ended in good order, and in time.
     fn stop(&mut self) -> bool {
         let others = [&mut self.connector, &mut self.actuator, &mut self.sandbox];
-        let mut is_well = true;
+        let (mut is_well, mut longest) = (true, Duration::ZERO);
         for process in self.orchestrators.iter_mut().chain(&mut self.fourth).chain(others) {
-            let code = process.terminate();
-            if code != Some(0) {
-                println!("  {} did not end in good order but with {code:?}", process.name());
+            let (code, took) = process.terminate();
+            longest = longest.max(took);
+            if code != Some(0) || took > STOP_MAX {
+                println!("  {} did not end in good order but with {code:?} after {took:?}", process.name());
                 is_well = false;
             }
         }
+        println!("longest stop: {:.1} s", longest.as_secs_f64());
         is_well
     }
 }

@@ -32,7 +32,7 @@ fn main() {
         hours: 24,
         seed: arguments::number("--seed", 1),
     };
-    let memory = Memory { mib: arguments::number("--memory-mib", 512), partitions: 1 };
+    let memory = Memory { mib: arguments::small("--memory-mib", 512), partitions: 1 };
     println!("{}", machine::describe());
     let scratch = Scratch::new("replay");
     let log: Arc<dyn EventLog> =

@@ -36,7 +36,7 @@ const READY: &str = "ready";
 fn main() {
     let customers = arguments::number("--customers", 1_000_000);
     let behind = arguments::number("--behind", 100_000);
-    let memory = Memory { mib: arguments::number("--memory-mib", 512), partitions: 1 };
+    let memory = Memory { mib: arguments::small("--memory-mib", 512), partitions: 1 };
     if let Some(home) = arguments::text("--build") {
         return build(&PathBuf::from(home), memory, customers, behind);
     }

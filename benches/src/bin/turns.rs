@@ -35,7 +35,7 @@ fn main() {
         seed: arguments::number("--seed", 1),
     };
     let memory = Memory {
-        mib: arguments::number("--memory-mib", if shape.partitions > 4 { 1_024 } else { 512 }),
+        mib: arguments::small("--memory-mib", if shape.partitions > 4 { 1_024 } else { 512 }),
         partitions: shape.partitions,
     };
     if let Some(bootstrap) = arguments::text("--fill") {

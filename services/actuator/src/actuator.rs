@@ -27,6 +27,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Tally;
 use crate::outcome;
 use crate::pace::Pace;
+use crate::setback::Setbacks;
 use crate::settings::{Ports, Settings};
 
 /// Ledger entries forgotten in one step.
@@ -134,6 +135,7 @@ pub struct Actuator {
     /// When to look at which command; of each target only the first.
     agenda: BTreeSet<(Boot, u64, CommandId)>,
     paces: BTreeMap<(Account, Capability), Pace>,
+    setbacks: Setbacks,
     under_way: usize,
     /// How many are not carried out now for a switch, a connection that is off or unknown, or a secret that is missing.
     held: usize,
@@ -200,6 +202,7 @@ impl Actuator {
             targets: BTreeMap::new(),
             agenda: BTreeSet::new(),
             paces: BTreeMap::new(),
+            setbacks: Setbacks::default(),
             under_way: 0,
             held: 0,
             ended: Vec::new(),

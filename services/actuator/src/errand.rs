@@ -12,6 +12,7 @@ use tradewind_egress::{Answer as Ending, LINGER, Unsent};
 use tradewind_vendors::{Answer, Answered, Effect, Next, Outbound, Personal, Request, Verdict};
 
 use crate::clock::{Boot, Moment};
+use crate::setback::Setback;
 
 pub use step::Terms;
 pub(crate) use step::{Conclusion, Gate, Step};
@@ -59,6 +60,8 @@ pub(crate) struct Errand {
     failures: u32,
     /// What the vendor said last, for whoever has to judge.
     evidence: Option<Personal>,
+    /// That the newest request did not do it, until it is told.
+    setback: Option<Setback>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +88,7 @@ impl Errand {
             rest_until: Boot::default(),
             failures: 0,
             evidence: None,
+            setback: None,
         })
     }
 
@@ -104,7 +108,13 @@ impl Errand {
             rest_until: claim_ends,
             failures: 0,
             evidence: None,
+            setback: None,
         }
+    }
+
+    /// Whether the newest request did not do it; told once.
+    pub(crate) fn take_setback(&mut self) -> Option<Setback> {
+        self.setback.take()
     }
 
     /// When it is to be looked at again.
@@ -117,12 +127,12 @@ impl Errand {
     }
 
     /// What can be said without asking anybody.
-    pub(crate) fn early(&self, now: Moment) -> Option<Step> {
+    pub(crate) fn early(&mut self, now: Moment) -> Option<Step> {
         if now.boot < self.rest_until {
             return Some(Step::Wait(self.rest_until));
         }
         if self.doubt.is_none() && now.wall >= self.terms.deadline {
-            return Some(expired());
+            return Some(self.expired());
         }
         if self.attempt == 0 && now.wall < self.terms.not_before {
             return Some(Step::Wait(now.boot_at(self.terms.not_before.min(self.terms.deadline))));
@@ -162,7 +172,7 @@ impl Errand {
         let is_late = now.wall >= self.terms.deadline;
         let claim = |until| Step::Claim { step, request, until, is_once: lifetime_ms.is_none() };
         let Some(since) = self.doubt else {
-            return if is_late { expired() } else { claim(self.terms.deadline) };
+            return if is_late { self.expired() } else { claim(self.terms.deadline) };
         };
         if let Some(Received { sent_at, is_read: true, .. }) = self.last {
             if !self.is_settled(since, sent_at) {
@@ -171,7 +181,7 @@ impl Errand {
                 return self.rest(since + self.terms.settle_ms);
             }
             self.doubt = None;
-            return if is_late { expired() } else { claim(self.terms.deadline) };
+            return if is_late { self.expired() } else { claim(self.terms.deadline) };
         }
         let key_until = lifetime_ms
             .zip(self.first_claimed_at)
@@ -196,10 +206,13 @@ impl Errand {
             | OutcomeState::Expired
             | OutcomeState::DeadLettered => self.refused(now, conclusion),
             OutcomeState::Throttled => {
+                self.setback = Some(Setback::of("throttled", conclusion.code));
+                self.evidence = conclusion.evidence;
                 self.drop_answer();
                 Step::Pause(self.retry(now, retry_at))
             }
             OutcomeState::Failed | OutcomeState::Unknown => {
+                self.setback = Some(Setback::of(state.as_str(), conclusion.code));
                 self.evidence = conclusion.evidence;
                 let is_no = |status| state == OutcomeState::Failed && is_refusal(status);
                 if self.last.is_none_or(|last| last.is_read || is_no(last.status)) {
@@ -235,6 +248,12 @@ impl Errand {
             // Nobody was asked: that says nothing about what was sent before.
             None => self.unresolved(now, since, "no_answer"),
         }
+    }
+
+    /// With what the vendor said last, if it was ever asked.
+    fn expired(&mut self) -> Step {
+        let evidence = self.evidence.take();
+        Step::Conclude(Conclusion { evidence, ..Conclusion::ours(OutcomeState::Expired, "deadline") })
     }
 
     /// A person has to tell; but not before nothing can happen any more.
@@ -273,9 +292,11 @@ impl Errand {
             }
             Ending::Unsent(Unsent::Withheld) => self.rest_until = now.boot,
             Ending::Unsent(Unsent::Refused { .. } | Unsent::Unreachable { .. }) => {
+                self.setback = Some(Setback::of("unreachable", None));
                 self.retry(now, None);
             }
             Ending::Lost(_) => {
+                self.setback = Some(Setback::of("lost", None));
                 if !is_read {
                     self.answers.push(Answered { step, at: now.wall, answer: Answer::Lost });
                     self.doubted(now, now.boot + linger_ms());
@@ -340,10 +361,6 @@ impl Errand {
 
 fn linger_ms() -> i64 {
     i64::try_from(LINGER.as_millis()).expect("a few seconds")
-}
-
-fn expired() -> Step {
-    Step::Conclude(Conclusion::ours(OutcomeState::Expired, "deadline"))
 }
 
 /// A status that says the request was not carried out. 408 says only that the

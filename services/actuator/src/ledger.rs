@@ -8,7 +8,8 @@ use tradewind_wire::ledger;
 
 use crate::error::ActuatorError;
 
-const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
+/// Of a pass over it.
+pub(crate) const BATCH: ReadLimit = ReadLimit { records: 10_000, bytes: 8 << 20 };
 
 /// How long a verdict is remembered: a copy of a command that comes later than
 /// that is past its deadline by weeks, and is passed over for that.

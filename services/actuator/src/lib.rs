@@ -28,6 +28,7 @@ mod ledger;
 mod metrics;
 mod outcome;
 mod pace;
+mod setback;
 mod settings;
 
 pub use actuator::{Actuator, Stepped};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tradewind_actuator::{ActuatorError, Remedy};
-use tradewind_domain::{Account, Command, LedgerEntry, LedgerPosition, Lineage, OutcomeState, Tenant};
+use tradewind_domain::{Account, Command, LedgerEntry, LedgerPosition, Lineage, Name, OutcomeState, Tenant};
 use tradewind_ports::{LogError, Topic};
 use tradewind_simulation::{Faults, Operation};
 use tradewind_wire::{command as wire_command, ledger};
@@ -200,6 +200,25 @@ fn a_successor_tells_a_verdict_again_with_the_same_bytes() {
     assert_eq!(case.effects(), [1]);
 }
 
+/// A command that is held keeps the position back, and with it all that ended behind it.
+#[test]
+fn a_successor_finds_all_verdicts_behind_a_held_command_in_one_pass() {
+    let mut case = Case::new(Kind::Keyed, Temper::CALM);
+    setting::switch(&case.world, 1, setting::tenant(), "workflow/held", true);
+    case.issue_as(1, 100, |command| command.workflow = Name::new("held").unwrap());
+    (2..=5).for_each(|number| drop(case.issue(number, 100 + number)));
+    case.run_for(MINUTE);
+    let told = case.outcomes();
+    assert_eq!(told.len(), 4);
+    case.process.kill();
+    case.world.state().ledger_reads = 0;
+    case.run_for(10 * MINUTE);
+    assert_eq!(case.world.state().ledger_reads, 2, "its recovery reads it once, and once more what was found out");
+    let again = &case.outcomes()[4..];
+    assert_eq!(again, [2, 3, 4, 5].map(succeeded), "in the order of the commands");
+    assert_eq!(case.effects().len(), 4);
+}
+
 #[test]
 fn a_stop_is_obeyed_right_before_the_claim_and_lifted_within_a_second() {
     for (tenant, scope) in [
@@ -335,6 +354,19 @@ fn the_whole_account_waits_when_the_vendor_asks_to() {
     case.run_for(10 * SECOND);
     assert_eq!(case.outcomes().len(), 2);
     assert_eq!(case.received().len(), 3);
+}
+
+#[test]
+fn what_a_vendor_keeps_putting_off_is_counted_until_it_expires() {
+    let mut case = Case::new(Kind::Keyed, Temper { throttled: 100, ..Temper::CALM });
+    case.issue(1, 100);
+    case.run_for(DEADLINE_MS + 2 * SECOND);
+    assert_eq!(case.outcomes(), [(1, OutcomeState::Expired, "deadline".to_owned())]);
+    let text = case.process.metrics.text();
+    let counted = text.lines().find_map(|line| {
+        line.strip_prefix("actuator_setbacks_total{vendor=\"mail\",reason=\"throttled\"} ")?.parse::<usize>().ok()
+    });
+    assert_eq!(counted, Some(case.received().len()), "{text}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::directory::{Current, Door};
 use crate::metrics::{Counted, Queued};
 use crate::outage::Outages;
 use crate::reach::Reach;
+use crate::turned_away::TurnedAway;
 
 /// Most deliveries, and about the most bytes, in one append.
 const BATCH_DELIVERIES: usize = 512;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) reach: Reach,
     pub(crate) counted: Counted,
     pub(crate) outages: Outages,
+    pub(crate) turned_away: TurnedAway,
     pub(crate) beat_every: Duration,
 }
 
@@ -64,7 +66,8 @@ impl Appenders {
         for partition in 0..partitions {
             let (sender, jobs) = sync_channel(queued_deliveries);
             let (ended, end) = oneshot::channel();
-            let appender = Appender { partition, heard: Heard::new(shared.beat_every), shared: shared.clone() };
+            let heard = Heard::new(shared.beat_every);
+            let appender = Appender { partition, heard, gaps_at: Instant::now(), shared: shared.clone() };
             thread::Builder::new().name(format!("append-{partition}")).spawn(move || {
                 appender.run(&jobs);
                 drop(ended);
@@ -102,6 +105,8 @@ impl Job {
 struct Appender {
     partition: u32,
     heard: Heard,
+    /// Gaps are told from then on.
+    gaps_at: Instant,
     shared: Shared,
 }
 
@@ -112,7 +117,10 @@ impl Appender {
             match jobs.recv_timeout(self.shared.beat_every / 4) {
                 Ok(first) => self.append(batch(first, jobs)),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.tell_gaps(),
+            }
+            if Instant::now() >= self.gaps_at {
+                self.tell_gaps();
             }
             self.beat();
         }
@@ -195,6 +203,21 @@ impl Appender {
             }
             let answer = job.kept_as();
             job.answer(answer);
+        }
+    }
+
+    /// Says whose deliveries were turned away since. One fact a connection stands for all of them.
+    fn tell_gaps(&mut self) {
+        let owed = self.shared.turned_away.take(self.partition);
+        if owed.is_empty() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let gaps = owed.iter().map(|owed| record::event(&owed.clone().gap(now))).collect();
+        self.gaps_at = Instant::now() + self.shared.beat_every;
+        if let Err(error) = self.shared.log.append(&Topic::Events.partition(self.partition), gaps) {
+            tracing::debug!(partition = self.partition, %error, "could not say what was turned away");
+            owed.into_iter().for_each(|owed| self.shared.turned_away.note(owed));
         }
     }
 

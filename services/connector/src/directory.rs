@@ -18,6 +18,7 @@ use tradewind_ports::{EventLog, LogError, Topic};
 use tradewind_vendors::{Connection, Inbound, Secrets, find};
 use tradewind_wire::reading::{DirectoryReader, ReadError};
 
+use crate::turned_away::Owed;
 use crate::world::SecretSource;
 
 /// Where a connection sets no limit of its own.
@@ -100,8 +101,11 @@ pub(crate) struct Directory {
 #[derive(Debug)]
 struct Listed {
     token_hash: [u8; 32],
-    door: Result<Arc<Door>, Unusable>,
+    door: Result<Arc<Door>, Closed>,
 }
+
+/// A connection that is known and can't be served.
+pub(crate) type Closed = Option<Owed>;
 
 impl Directory {
     fn of(entries: &Entries, secrets: &SecretSource, partitions: u32) -> Directory {
@@ -109,26 +113,28 @@ impl Directory {
         let webhooks = entries.connections.values().filter(|entry| entry.active && entry.intake == Intake::Webhook);
         for entry in webhooks {
             let door = door(entry, entries.tenants.get(&entry.tenant), secrets, partitions);
-            match &door {
+            let door = match door {
                 Ok(door) => {
                     directory.vendors.entry(door.partition).or_default().insert(door.vendor.clone());
+                    Ok(Arc::new(door))
                 }
                 Err(unusable) => {
-                    directory.unusable.insert(format!("{}/{}", entry.tenant, entry.connection), *unusable);
+                    directory.unusable.insert(format!("{}/{}", entry.tenant, entry.connection), unusable);
+                    Err(owed(entry, entries.tenants.get(&entry.tenant), partitions))
                 }
-            }
-            let listed = Listed { token_hash: entry.token_hash, door: door.map(Arc::new) };
+            };
+            let listed = Listed { token_hash: entry.token_hash, door };
             directory.by_token.entry(prefix(&entry.token_hash)).or_default().push(listed);
         }
         directory
     }
 
     /// The connection of a token; `None` if it is nobody's.
-    pub(crate) fn find(&self, token: &str) -> Option<Result<&Arc<Door>, Unusable>> {
+    pub(crate) fn find(&self, token: &str) -> Option<Result<&Arc<Door>, &Closed>> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         let listed = self.by_token.get(&prefix(&hash))?;
         let found = listed.iter().find(|listed| listed.token_hash.ct_eq(&hash).into())?;
-        Some(found.door.as_ref().map_err(|unusable| *unusable))
+        Some(found.door.as_ref())
     }
 
     pub(crate) fn vendors(&self, partition: u32) -> impl Iterator<Item = &Vendor> {
@@ -138,6 +144,18 @@ impl Directory {
 
 fn prefix(hash: &[u8; 32]) -> [u8; 8] {
     hash[..8].try_into().expect("eight of 32 bytes")
+}
+
+/// Who brings again what is turned away, if it is known in whose order that belongs.
+fn owed(entry: &ConnectionEntry, tenant: Option<&TenantEntry>, partitions: u32) -> Option<Owed> {
+    let tenant = tenant.filter(|tenant| tenant.partition < partitions)?;
+    Some(Owed {
+        tenant: entry.tenant.clone(),
+        connection: entry.connection.clone(),
+        vendor: entry.vendor.clone(),
+        partition: tenant.partition,
+        placement: tenant.placement,
+    })
 }
 
 fn door(

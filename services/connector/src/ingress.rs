@@ -23,6 +23,7 @@ use crate::directory::{Current, Door};
 use crate::metrics::Counted;
 use crate::outage::Outages;
 use crate::reach::ALIVE_PATH;
+use crate::turned_away::{Owed, TurnedAway};
 use crate::world::{FetchAnswer, FetchCall, Settings, World};
 
 /// The unit in which memory for deliveries is handed out.
@@ -45,6 +46,7 @@ pub(crate) struct Ingress {
     pub(crate) memory: Arc<Semaphore>,
     pub(crate) counted: Counted,
     pub(crate) outages: Outages,
+    pub(crate) turned_away: TurnedAway,
 }
 
 /// Room for the bodies of all deliveries in work together.
@@ -62,7 +64,13 @@ pub(crate) fn router(ingress: Arc<Ingress>) -> Router {
 async fn take_in(State(ingress): State<Arc<Ingress>>, Path(token): Path<String>, request: Request) -> Answer {
     let started = Instant::now();
     let (vendor, answer) = match ingress.find(&token) {
-        Ok(door) => (door.vendor_word, ingress.receive(door, request).await),
+        Ok(door) => {
+            let answer = ingress.receive(door.clone(), request).await;
+            if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                ingress.turned_away.note(Owed::by(&door));
+            }
+            (door.vendor_word, answer)
+        }
         Err(answer) => (NO_VENDOR, answer),
     };
     if matches!(answer, Answer::Silent | Answer::Unavailable | Answer::Overloaded) {
@@ -80,7 +88,10 @@ impl Ingress {
         let directory = self.directory.borrow().clone().ok_or(Answer::Starting)?;
         match directory.find(token) {
             Some(Ok(door)) => Ok(door.clone()),
-            Some(Err(_)) => Err(Answer::Unusable),
+            Some(Err(owed)) => {
+                owed.iter().cloned().for_each(|owed| self.turned_away.note(owed));
+                Err(Answer::Unusable)
+            }
             None => Err(Answer::UnknownToken),
         }
     }

@@ -22,6 +22,7 @@ mod metrics;
 mod outage;
 mod reach;
 mod server;
+mod turned_away;
 mod world;
 
 pub use metrics::ConnectorMetric;

@@ -20,6 +20,7 @@ use crate::ingress::{self, Ingress};
 use crate::metrics::Counted;
 use crate::outage::Outages;
 use crate::reach::Reach;
+use crate::turned_away::TurnedAway;
 use crate::world::{Settings, Telemetry, World};
 
 /// Most bytes of a request's head; more is answered with 431.
@@ -73,6 +74,7 @@ pub async fn serve(
     let reach = Reach::default();
     let counted = Counted::new(&metrics);
     let outages = Outages::new(counted.outage.clone());
+    let turned_away = TurnedAway::default();
     let shared = Shared {
         log: world.log.clone(),
         clock: world.clock.clone(),
@@ -80,6 +82,7 @@ pub async fn serve(
         reach: reach.clone(),
         counted: counted.clone(),
         outages: outages.clone(),
+        turned_away: turned_away.clone(),
         beat_every: settings.beat_every,
     };
     let (appenders, mut ended) =
@@ -88,7 +91,16 @@ pub async fn serve(
     let readiness = tokio::spawn(ready_with(directory.clone(), part));
     let Settings { connections, stop_delay, stop_within, request_within, .. } = settings;
     let memory = ingress::memory(&settings);
-    let router = ingress::router(Arc::new(Ingress { world, settings, directory, appenders, memory, counted, outages }));
+    let router = ingress::router(Arc::new(Ingress {
+        world,
+        settings,
+        directory,
+        appenders,
+        memory,
+        counted,
+        outages,
+        turned_away,
+    }));
 
     let limits = Limits { connections, head_bytes: HEAD_BYTES, headers: MAX_HEADERS, head_within: request_within };
     let door = Door::new(listener, limits);

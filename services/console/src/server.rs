@@ -33,8 +33,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Why the console does not serve.
 #[derive(Debug)]
 pub enum ServeError {
-    /// Others could reach the address, and nobody would be asked who they are. A
-    /// mistake in the configuration, so the process exits with 64.
+    /// Others could reach the address, and nobody would be asked who they are.
     Unprotected(SocketAddr),
     /// The listener has no address, or the thread that follows the log can't be started.
     Start(io::Error),

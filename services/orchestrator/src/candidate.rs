@@ -138,7 +138,7 @@ impl Following {
 
     fn open(&mut self) -> Result<Follower, OwnerError> {
         let Candidate { settings, log, stores, .. } = &mut self.candidate;
-        let (store, rebuilt) = stores.open()?;
+        let (store, rebuilt) = stores.open(&|| {})?;
         if let Some(reason) = rebuilt {
             tracing::warn!(partition = settings.partition, reason, "the store is folded again from the log");
         }

@@ -33,12 +33,12 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Where a partition's store is.
 pub trait Stores: Send {
     /// Opens it. If what was there could not be trusted, the store is empty and
-    /// the second value says why.
+    /// the second value says why. Calls `alive` while that takes long.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`]: the disk, or another process that has it open.
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError>;
+    fn open(&mut self, alive: &dyn Fn()) -> Result<(Box<dyn StateStore>, Option<String>), StoreError>;
 
     /// Moves a store aside that said it is damaged. Nothing has it open any more.
     ///
@@ -153,7 +153,7 @@ impl Host {
     /// Recovers an owner and keeps it at work until it fails or is told to stop.
     fn own(&mut self, stop: &AtomicBool) -> Result<(), OwnerError> {
         let partition = self.settings.partition;
-        let (store, rebuilt) = self.stores.open()?;
+        let (store, rebuilt) = self.stores.open(&|| self.pulse.beat())?;
         if let Some(reason) = rebuilt {
             self.counted.stores_rebuilt.increment();
             tracing::warn!(partition, reason, "the store is folded again from the log");

@@ -23,6 +23,7 @@ mod metrics;
 mod owner;
 mod pulse;
 mod recover;
+mod shares;
 mod turn;
 
 pub use ask::{AskError, Desk, Questions, Standing, Timeline, desk};
@@ -33,3 +34,4 @@ pub use host::{Host, HostError, Stores};
 pub use metrics::{Counted, OrchestratorMetric};
 pub use owner::{Owner, Settings, TurnLimits, Turned};
 pub use pulse::Pulse;
+pub use shares::Shares;

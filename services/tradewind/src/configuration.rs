@@ -66,11 +66,13 @@ impl Default for Ingress {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Console {
     pub(crate) address: SocketAddr,
+    /// Names by which it is reached, beside its address.
+    pub(crate) hosts: Vec<String>,
 }
 
 impl Default for Console {
     fn default() -> Console {
-        Console { address: loopback(8080) }
+        Console { address: loopback(8080), hosts: Vec::new() }
     }
 }
 

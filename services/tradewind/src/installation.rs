@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use tradewind_log_embedded::{EmbeddedLog, OpenError, Options};
+use tradewind_orchestrator::Shares;
 use tradewind_ports::{Clock, EventLog};
 use tradewind_store::{Opening, Settings};
 use tradewind_telemetry::Part;
@@ -25,10 +26,6 @@ use tradewind_wire::vault::KeyEntry;
 use crate::failure::Failure;
 use crate::secrets::SecretFiles;
 use crate::stores::PartitionStores;
-
-/// Leaves that a partition's store is laid out for before its memory is no longer
-/// bounded by its share.
-const STORE_LEAVES: u64 = 1_000_000;
 
 /// An erased key is given out until it is seen that it is erased.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -152,7 +149,7 @@ impl Installation {
 
     pub(crate) fn stores(&self, partition: u32, fold_version: u32, memory_bytes: u64) -> PartitionStores {
         let dir = self.state().join(partition.to_string());
-        let settings = Settings { leaves: STORE_LEAVES, ..Settings::new(fold_version, memory_bytes) };
+        let settings = Settings { leaves: Shares::STORE_LEAVES, ..Settings::new(fold_version, memory_bytes) };
         PartitionStores(Opening { dir, settings })
     }
 

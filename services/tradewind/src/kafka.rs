@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tradewind_domain::{LineageKind, LineageOpened, Vendor};
 use tradewind_log_kafka::{KafkaLog, KafkaSettings, SetupError, prepare};
+use tradewind_orchestrator::Shares;
 use tradewind_ports::{Clock as _, EventLog, Topic};
 use tradewind_telemetry::Health;
 use tradewind_vendors::ROSTER;
@@ -14,7 +15,6 @@ use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::installation::Installation;
 use crate::lineage;
-use crate::memory::Shares;
 
 /// A cluster that was prepared.
 #[derive(Clone)]

@@ -12,7 +12,6 @@ mod import;
 mod installation;
 mod kafka;
 mod lineage;
-mod memory;
 mod moving;
 mod parts;
 mod roles;

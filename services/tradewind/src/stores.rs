@@ -8,8 +8,8 @@ use tradewind_store::{Opened, Opening};
 pub(crate) struct PartitionStores(pub(crate) Opening);
 
 impl Stores for PartitionStores {
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
-        let Opened { store, rebuilt } = self.0.open()?;
+    fn open(&mut self, alive: &dyn Fn()) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+        let Opened { store, rebuilt } = self.0.open_while(alive)?;
         let reason = rebuilt.map(|rebuilt| match rebuilt.moved_to {
             Some(moved_to) => format!("{}; what was there is in {}", rebuilt.reason, moved_to.display()),
             None => rebuilt.reason,

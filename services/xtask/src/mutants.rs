@@ -28,7 +28,7 @@ struct List {
 #[derive(Debug, Deserialize)]
 struct Mutant {
     name: String,
-    /// The test of the simulation that fails under it.
+    /// The test of the simulation that fails under it: `<file>::<name>`.
     caught_by: String,
     edits: Vec<Edit>,
 }
@@ -81,11 +81,13 @@ fn check(mutant: &Mutant, copy: &Path) -> Result<(), String> {
     for edit in &mutant.edits {
         apply(edit, copy)?;
     }
-    let built = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", "--no-run"]);
+    let (file, test) = mutant.caught_by.split_once("::").ok_or("it names no test as <file>::<name>")?;
+    let simulation = ["test", "-p", "tradewind-simulation", "--test", file];
+    let built = cargo(copy, &[&simulation[..], &["--no-run"]].concat());
     if !built.status.success() {
         return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
-    let tested = cargo(copy, &["test", "-p", "tradewind-simulation", "--tests", &mutant.caught_by, "--", "--exact"]);
+    let tested = cargo(copy, &[&simulation[..], &["--", "--exact", test]].concat());
     if !String::from_utf8_lossy(&tested.stdout).contains("1 failed") {
         return Err(format!("{} did not fail", mutant.caught_by));
     }

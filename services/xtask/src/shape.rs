@@ -64,6 +64,7 @@ const CONTAINED: &[(&str, &[&str])] = &[
     ("prost", &["wire"]),
     ("prometheus-client", &["telemetry"]),
     ("reqwest", &["egress"]),
+    ("axum", &["connector", "console", "sandbox", "telemetry"]),
 ];
 
 /// What a manifest says of its crate.

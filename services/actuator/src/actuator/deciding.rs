@@ -28,12 +28,18 @@ impl Actuator {
         let Some(flight) = work.flight.take() else { return Ok(()) };
         self.under_way -= 1;
         let now = self.clocks.now();
+        let account = account(&work.command);
         let is_answered = work.errand.ended(now, flight.step, flight.is_read, ended.sent_at, ended.answer);
         let step = if is_answered {
             work.errand.decide(now, &self.settings.outbound, &Gate::Open(&flight.opened.of(&work.command)))
         } else {
             Step::Wait(work.errand.rest_until())
         };
+        let setback = work.errand.take_setback();
+        if let Some(setback) = &setback {
+            self.tally.setback(setback.reason);
+        }
+        self.setbacks.note(self.settings.vendor_word, account, setback);
         self.apply(ended.command, step, now, round)
     }
 
@@ -59,7 +65,7 @@ impl Actuator {
             let work = self.work.get_mut(&id).expect("a command in the agenda is open");
             work.planned_at = None;
             self.hold(id, false);
-            if let Some(step) = self.work[&id].errand.early(now) {
+            if let Some(step) = self.work.get_mut(&id).and_then(|work| work.errand.early(now)) {
                 self.apply(id, step, now, round)?;
                 continue;
             }

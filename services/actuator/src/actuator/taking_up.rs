@@ -1,5 +1,7 @@
 //! Commands in: each is given its errand, by what the ledger knows of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tradewind_domain::{Command, LedgerEntry};
 use tradewind_ports::{LogError, ReadLimit};
 use tradewind_wire::{command, ledger};
@@ -7,7 +9,10 @@ use tradewind_wire::{command, ledger};
 use super::{Actuator, Stepped, Untold, Work};
 use crate::errand::{Errand, Terms};
 use crate::error::ActuatorError;
-use crate::ledger::Known;
+use crate::ledger::{BATCH as LEDGER_BATCH, Known};
+
+/// By the offset of their verdicts.
+type Outcomes = BTreeMap<u64, Box<[u8]>>;
 
 impl Actuator {
     /// Takes up the commands there are, as far as there is room.
@@ -18,6 +23,7 @@ impl Actuator {
         }
         let at = self.commands();
         let batch = self.log.read(&at, self.commands_next, ReadLimit { records: room.min(2_000), bytes: 4 << 20 })?;
+        let mut issued_here = Vec::new();
         for stored in &batch.records {
             let issued = command::decode(stored).map_err(|source| ActuatorError::Unreadable {
                 at: at.clone(),
@@ -28,8 +34,12 @@ impl Actuator {
                 let (expected, got) = (self.lineage, issued.lineage);
                 return Err(ActuatorError::OtherLineage { at, offset: stored.offset, expected, got });
             }
+            issued_here.push((stored.offset, issued.command));
+        }
+        let mut outcomes = self.outcomes(&issued_here)?;
+        for (offset, command) in issued_here {
             stepped.commands += 1;
-            if !self.take_up(stored.offset, issued.command)? {
+            if !self.take_up(offset, command, &mut outcomes)? {
                 stepped.passed_over += 1;
             }
         }
@@ -38,7 +48,7 @@ impl Actuator {
     }
 
     /// False if the command gets no outcome.
-    fn take_up(&mut self, offset: u64, command: Command) -> Result<bool, ActuatorError> {
+    fn take_up(&mut self, offset: u64, command: Command, outcomes: &mut Outcomes) -> Result<bool, ActuatorError> {
         let id = command.id;
         if self.work.contains_key(&id) {
             // A copy: the first one has its place.
@@ -49,7 +59,10 @@ impl Actuator {
         let errand = match self.ledger.known.get(&id).copied() {
             Some(Known::Told) => return Ok(true),
             Some(Known::Verdict { offset: at }) => {
-                let outcome = self.verdict(at)?;
+                let outcome = outcomes.remove(&at).ok_or_else(|| {
+                    let reason = format!("{} no longer has the verdict at offset {at}", self.ledger_topic());
+                    LogError::Indefinite { reason }
+                })?;
                 self.ledger.told(id, now.wall);
                 self.open.insert(offset);
                 self.untold.push(Untold { offset, command, outcome });
@@ -70,19 +83,37 @@ impl Actuator {
         Ok(true)
     }
 
-    /// The outcome in the verdict at this offset of the ledger.
-    fn verdict(&self, offset: u64) -> Result<Box<[u8]>, ActuatorError> {
+    /// The outcomes that the ledger has of these commands, each read at its verdict's offset. One pass over the ledger finds
+    /// them all: where an open command holds the position back, a successor meets a great many.
+    fn outcomes(&self, commands: &[(u64, Command)]) -> Result<Outcomes, ActuatorError> {
+        let verdicts: BTreeSet<u64> = commands
+            .iter()
+            .filter_map(|(_, command)| match self.ledger.known.get(&command.id)? {
+                Known::Verdict { offset } => Some(*offset),
+                Known::Claimed(_) | Known::Told => None,
+            })
+            .collect();
+        let mut outcomes = Outcomes::new();
+        let (Some(first), Some(last)) = (verdicts.first().copied(), verdicts.last().copied()) else {
+            return Ok(outcomes);
+        };
         let at = self.ledger_topic();
-        let batch = self.log.read(&at, offset, ReadLimit { records: 1, bytes: 1 })?;
-        let found = batch.records.first().filter(|record| record.offset == offset);
-        let entry = found.map(ledger::decode).transpose();
-        let entry = entry.map_err(|source| ActuatorError::Unreadable { at: at.clone(), offset, source })?;
-        match entry.flatten() {
-            Some(LedgerEntry::Verdict(verdict)) => Ok(verdict.outcome),
-            Some(LedgerEntry::Claimed(_) | LedgerEntry::StepAnswered(_) | LedgerEntry::Position(_)) | None => {
-                let reason = format!("{at} no longer has the verdict at offset {offset}");
-                Err(LogError::Indefinite { reason }.into())
+        let mut next = first;
+        while next <= last {
+            let batch = self.log.read(&at, next, LEDGER_BATCH)?;
+            for record in batch.records.iter().filter(|record| verdicts.contains(&record.offset)) {
+                let offset = record.offset;
+                let entry = ledger::decode(record);
+                let entry = entry.map_err(|source| ActuatorError::Unreadable { at: at.clone(), offset, source })?;
+                if let Some(LedgerEntry::Verdict(verdict)) = entry {
+                    outcomes.insert(offset, verdict.outcome);
+                }
             }
+            if batch.next == next {
+                break;
+            }
+            next = batch.next;
         }
+        Ok(outcomes)
     }
 }

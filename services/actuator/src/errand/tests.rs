@@ -286,8 +286,9 @@ fn a_command_first_seen_an_hour_after_its_deadline_gets_no_outcome() {
     let command = command();
     let terms = Terms::of(&command, Some(&OPERATIONS[0]));
     let seen = |millis| Errand::fresh(command.id, terms, at(millis));
-    let errand = seen(DEADLINE + HOUR).expect("it is told to have expired");
-    assert_eq!(errand.early(at(DEADLINE + HOUR)), Some(expired()));
+    let mut errand = seen(DEADLINE + HOUR).expect("it is told to have expired");
+    let expired = Step::Conclude(Conclusion::ours(OutcomeState::Expired, "deadline"));
+    assert_eq!(errand.early(at(DEADLINE + HOUR)), Some(expired));
     assert!(seen(DEADLINE + HOUR + 1).is_none());
 }
 
@@ -350,7 +351,7 @@ fn under_stretched_time_the_logs_spans_are_shorter_and_the_machines_are_not() {
         first_claimed_at: Timestamp::from_millis(0),
         step: 0,
     };
-    let taken_over = Errand::taken_over(&claimed, case.errand.terms, stretched(0));
+    let mut taken_over = Errand::taken_over(&claimed, case.errand.terms, stretched(0));
     assert_eq!(taken_over.early(stretched(0)), Some(Step::Wait(Boot(CLAIM_MS))));
 }
 

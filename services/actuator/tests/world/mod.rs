@@ -43,6 +43,8 @@ pub struct State {
     pub frozen: Option<u32>,
     /// When each command's record was read last, by its offset.
     pub last_read: BTreeMap<u64, i64>,
+    /// How often the ledger was read from.
+    pub ledger_reads: u32,
     /// Answers on their way, by when they arrive.
     pub answers: Vec<(i64, u32, Ended)>,
 }
@@ -73,6 +75,7 @@ impl World {
             opening: Vec::new(),
             frozen: None,
             last_read: BTreeMap::new(),
+            ledger_reads: 0,
             answers: Vec::new(),
         };
         let world = Arc::new(World { broker: Broker::new(), state: Mutex::new(state) });

@@ -86,6 +86,9 @@ impl FrozenLog {
 impl EventLog for FrozenLog {
     fn read(&self, at: &TopicPartition, from: u64, limit: ReadLimit) -> Result<Batch, LogError> {
         let batch = self.around(|log| log.read(at, from, limit))?;
+        if matches!(at.topic, Topic::Ledger(_)) {
+            self.world.state().ledger_reads += 1;
+        }
         if matches!(at.topic, Topic::Commands(_)) {
             let mut state = self.world.state();
             let now = state.now;

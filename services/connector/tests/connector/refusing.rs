@@ -1,13 +1,17 @@
 //! What is turned away, and that nothing of it reaches the log.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tradewind_connector::Settings;
 use tradewind_domain::{ConnectionEntry, DirectoryValue, Name};
 use tradewind_ports::{EventLog as _, NewRecord, Topic};
 
 use crate::client::{Sent, exchange, reply};
 use crate::shop::{
-    MAX_BODY_BYTES, SHOP_TOKEN, Setting, Shop, bounded, connection, gorgias, order, publish, shop, shopify, tenant,
+    MAX_BODY_BYTES, PARTITIONS, SHOP_TOKEN, Setting, Shop, bounded, connection, gorgias, order, publish, shop, shopify,
+    tenant, until,
 };
 
 fn shop_entry() -> ConnectionEntry {
@@ -107,9 +111,17 @@ async fn a_connection_that_lacks_something_of_ours_is_asked_to_come_again() {
         ],
     ];
     for entries in cases {
-        let shop = Shop::with(Setting { entries, ..Setting::default() }).await;
+        let is_placed = entries.contains(&tenant());
+        let settings =
+            Settings { partitions: PARTITIONS, beat_every: Duration::from_millis(40), ..Settings::default() };
+        let shop = Shop::with(Setting { entries, settings, ..Setting::default() }).await;
         let reply = order().post(shop.address).await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
+        // Where it is known in whose order that belongs, something is missing until it comes again.
+        until(|| {
+            !is_placed || matches!(shop.facts().as_slice(), [gap] if gap.fact.body.kind() == "tradewind.gap.opened.v1")
+        })
+        .await;
         shop.stop().await.unwrap();
     }
 }

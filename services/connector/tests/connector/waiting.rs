@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tradewind_connector::Settings;
-use tradewind_domain::FactId;
+use tradewind_domain::{Body, ConnectionName, Envelope, FactId, GapOpened};
 use tradewind_ports::{LogError, Topic};
 
 use crate::client::{Reply, Sent, reply};
 use crate::log::Gate;
-use crate::shop::{PARTITIONS, Setting, Shop, bounded, order, order_of, sample, shopify, until};
+use crate::shop::{
+    NOW, PARTITIONS, PLACEMENT, Setting, Shop, bounded, demo, order, order_of, sample, shopify, until, vendor,
+};
 
 fn soon() -> Setting {
     let settings =
@@ -52,7 +54,8 @@ async fn a_log_that_does_not_answer_is_503_in_time_and_heals() {
     bounded(healed).await;
     until(|| shop.counted("connector_queued_deliveries{} 0")).await;
     // The first was under way. Those behind it were given up, since they come again.
-    let ids: BTreeSet<FactId> = shop.facts().iter().map(|fact| fact.id).collect();
+    let orders = shop.facts().into_iter().filter(|fact| matches!(fact.fact.body, Body::OrderPlaced(_)));
+    let ids: BTreeSet<FactId> = orders.map(|fact| fact.id).collect();
     assert!(ids.len() <= 2, "{ids:?}");
 }
 
@@ -71,6 +74,42 @@ async fn a_log_that_fails_is_503_whatever_it_says() {
     }
     shop.log.set(Gate::Open);
     assert_eq!(order().post(shop.address).await.status, 200);
+}
+
+/// Whose deliveries were turned away, as the log has it.
+fn gaps(shop: &Shop) -> Vec<GapOpened> {
+    let gap = |envelope: Envelope| {
+        let Body::GapOpened(opened) = envelope.fact.body else { return None };
+        assert_eq!((envelope.tenant, envelope.placement), (demo(), PLACEMENT));
+        Some(opened)
+    };
+    shop.facts().into_iter().filter_map(gap).collect()
+}
+
+#[tokio::test]
+async fn what_was_turned_away_is_a_gap_once_the_log_takes_it() {
+    let settings = Settings { partitions: PARTITIONS, beat_every: Duration::from_millis(40), ..Settings::default() };
+    let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
+    assert_eq!(order_of(1).post(shop.address).await.status, 200);
+    shop.log.set(Gate::Fails(LogError::Unavailable { reason: "no leader".into() }));
+    for number in 2..5 {
+        assert!(is_come_again(&order_of(number).post(shop.address).await));
+    }
+    let tried = shop.log.appends().len();
+    until(|| shop.log.appends().len() >= tried + 2).await;
+    assert_eq!(gaps(&shop), []);
+    shop.log.set(Gate::Open);
+    until(|| !gaps(&shop).is_empty()).await;
+    // One fact stands for all that the connection could not deliver, and nobody else is named.
+    assert!(is_come_again(&{
+        shop.log.set(Gate::Fails(LogError::Unavailable { reason: "no leader".into() }));
+        order_of(5).post(shop.address).await
+    }));
+    shop.log.set(Gate::Open);
+    until(|| gaps(&shop).len() >= 2).await;
+    let store =
+        GapOpened { vendor: vendor("shopify"), connection: Some(ConnectionName::new("store").unwrap()), from: NOW };
+    assert_eq!(gaps(&shop), [store.clone(), store]);
 }
 
 #[tokio::test]

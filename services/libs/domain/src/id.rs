@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::EntityKey;
 use crate::hash::{self, Digest};
+use crate::ingest::GapOpened;
 use crate::name::{Name, Tenant, Vendor};
 use crate::outcome::OutcomeState;
 use crate::time::Timestamp;
@@ -202,6 +203,21 @@ impl FactId {
         })
     }
 
+    /// Of the fact that a gap was opened, in the order of its tenant.
+    #[must_use]
+    pub fn of_gap(tenant: &Tenant, opened: &GapOpened) -> FactId {
+        let object = opened.connection.as_ref().map(|connection| format!("{}/{connection}", opened.vendor));
+        FactId::derive(&FactIdentity {
+            tenant: tenant.as_str(),
+            vendor: Vendor::ourselves().as_str(),
+            account: "",
+            kind: "tradewind.gap.opened.v1",
+            object: object.unwrap_or_default().as_bytes(),
+            version: &opened.from.millis().to_be_bytes(),
+            item: b"",
+        })
+    }
+
     /// Of the fact that brings a directory entry into a tenant's order: H(entry, version).
     #[must_use]
     pub fn of_entry(entry: &str, version: u64) -> FactId {
@@ -267,7 +283,7 @@ impl WakeupId {
 mod tests {
     use super::*;
     use crate::entity::{EntityKey, EntityKind};
-    use crate::name::Account;
+    use crate::name::{Account, ConnectionName};
 
     const NOON: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -347,6 +363,13 @@ mod tests {
         assert_eq!(id("tradewind.setting.set.v1", "cap_per_week", 7), "420bce7e-ef12-881c-8083-b1d69d09a3d3");
         assert_eq!(id("tradewind.binding.set.v1", "message.send/email", 7), "ed734294-a801-81a8-9a31-5c490b193822");
         assert_eq!(id("tradewind.definition.activated.v1", "cart-recovery", 7), "590390b7-6124-81ee-965f-a62263202e37");
+    }
+
+    #[test]
+    fn the_recipe_of_gaps_never_changes() {
+        let (vendor, connection) = (Vendor::new("shopify").unwrap(), ConnectionName::new("store").unwrap());
+        let opened = GapOpened { vendor, connection: Some(connection), from: NOON };
+        assert_eq!(FactId::of_gap(&tenant(), &opened).to_string(), "e8f0ad37-5287-864e-9897-cb39b016a116");
     }
 
     #[test]

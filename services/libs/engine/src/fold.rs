@@ -204,6 +204,8 @@ pub(crate) fn tenant(leaf: &mut TenantLeaf, folding: &Folding<'_>) {
         Body::GapOpened(gap) => {
             if let Some(connection) = &gap.connection {
                 leaf.open_gaps.entry(connection.clone()).or_insert(gap.from);
+                let told_at = leaf.turned_away.entry(connection.clone()).or_insert(folding.recorded_at);
+                *told_at = folding.recorded_at.max(*told_at);
             }
         }
         Body::GapClosed(gap) => {

@@ -1,5 +1,6 @@
 //! Whether the world still reaches us, by vendor: when it was last heard of, and
-//! the holes in between. A wakeup that may reach a customer waits for them.
+//! the holes in between; and by connection, whether what it brought was turned
+//! away. A wakeup that may reach a customer waits for them.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,12 @@ impl Sources {
                             .max()
                             .unwrap_or(Timestamp::MIN)
                             .max(connection.since);
-                        self.has_gap(&connection.vendor, covered_until, connection.retry_horizon_ms, now)
+                        let horizon_ms = connection.retry_horizon_ms;
+                        self.has_gap(&connection.vendor, covered_until, horizon_ms, now)
+                            || tenant
+                                .turned_away
+                                .get(name)
+                                .is_some_and(|at| *at > covered_until && now < *at + horizon_ms)
                     }
                     Intake::Poll => tenant.open_gaps.contains_key(name),
                     Intake::None => false,
@@ -201,6 +207,19 @@ mod tests {
         assert!(!sources.missing(&tenant, at(30)).is_empty());
         tenant.covered_until.insert((shopify(), Some(store())), at(30));
         assert!(sources.missing(&tenant, at(30)).is_empty());
+    }
+
+    #[test]
+    fn what_was_turned_away_comes_again_until_the_vendor_gives_up_or_it_is_covered() {
+        let mut tenant = tenant(Intake::Webhook);
+        let sources = heard(&(0..400).collect::<Vec<i64>>());
+        tenant.turned_away.insert(store(), at(100));
+        let missing = |tenant: &TenantLeaf, minute| !sources.missing(tenant, at(minute)).is_empty();
+        assert!(missing(&tenant, 100) && missing(&tenant, 339) && !missing(&tenant, 340));
+        tenant.covered_until.insert((shopify(), None), at(99));
+        assert!(missing(&tenant, 101));
+        tenant.covered_until.insert((shopify(), None), at(100));
+        assert!(!missing(&tenant, 101));
     }
 
     #[test]

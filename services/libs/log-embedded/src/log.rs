@@ -9,7 +9,7 @@ use tradewind_ports::{
     Appends, Batch, Bounds, Clock, EventLog, Linked, LogError, NewRecord, ReadLimit, TopicPartition, Writer,
 };
 
-use crate::directory::{Beside, Directory, beside, length};
+use crate::directory::{Beside, Directory, beside};
 use crate::group::{Transaction, bytes};
 use crate::opening::{self, OpenError};
 use crate::read::Readers;
@@ -88,7 +88,6 @@ impl Limits {
 /// Dropping the one that writes answers what was asked before, and closes it.
 #[derive(Debug)]
 pub struct EmbeddedLog {
-    directory: Directory,
     readers: Readers,
     limits: Limits,
     /// `None` in a process that only reads.
@@ -113,8 +112,8 @@ impl EmbeddedLog {
         directory.create()?;
         let settings = Settings { directory: directory.clone(), partitions, clock, sweep_every };
         let writing = WriterThread::start(settings)?;
-        let readers = Readers::new(directory.clone());
-        Ok(EmbeddedLog { directory, readers, limits: Limits { partitions }, writing: Some(writing) })
+        let readers = Readers::new(directory);
+        Ok(EmbeddedLog { readers, limits: Limits { partitions }, writing: Some(writing) })
     }
 
     /// Opens the log for reading only, beside a process that writes or without
@@ -140,9 +139,9 @@ impl EmbeddedLog {
         }
         let contents = opening::inspect(&directory)?;
         drop(beside);
-        let readers = Readers::new(directory.clone());
+        let readers = Readers::new(directory);
         let limits = Limits { partitions: contents.meta.partitions };
-        Ok(EmbeddedLog { directory, readers, limits, writing: None })
+        Ok(EmbeddedLog { readers, limits, writing: None })
     }
 
     #[must_use]
@@ -156,16 +155,6 @@ impl EmbeddedLog {
     #[must_use]
     pub fn cut_bytes(&self) -> u64 {
         self.writing.as_ref().map_or(0, |writing| writing.torn_bytes)
-    }
-
-    /// The size of SQLite's write-ahead log. Above a few times 32 MiB some other
-    /// process has held one view of the log for too long.
-    ///
-    /// # Errors
-    ///
-    /// The directory can't be read.
-    pub fn wal_bytes(&self) -> Result<u64, LogError> {
-        Ok(length(&self.directory.wal())?.unwrap_or(0))
     }
 
     /// Deletes now what is not kept any longer, as happens from time to time
@@ -325,13 +314,14 @@ mod tests {
 
     struct Killed {
         log: EmbeddedLog,
+        from: PathBuf,
         copy: PathBuf,
     }
 
     impl Drop for Killed {
         fn drop(&mut self) {
             // By a process of its own: closing the files in this one would drop SQLite's locks.
-            let from = self.log.directory.path().join(".");
+            let from = self.from.join(".");
             let copied = Command::new("cp").arg("-r").arg(from).arg(&self.copy).status().expect("cp");
             assert!(copied.success());
         }
@@ -379,7 +369,7 @@ mod tests {
             let log = EmbeddedLog::open(&self.log(), Options::new(16)).expect("open");
             std::fs::remove_dir_all(&self.killed).ok();
             std::fs::create_dir(&self.killed).expect("a directory");
-            Box::new(Killed { log, copy: self.killed.clone() })
+            Box::new(Killed { log, from: self.log(), copy: self.killed.clone() })
         }
 
         fn crash(&mut self) {
@@ -421,7 +411,7 @@ mod tests {
     fn what_is_linked_is_one_commit_with_what_it_names() {
         let directory = TempDir::new().expect("a directory");
         let log = EmbeddedLog::open(directory.path(), Options::new(4)).expect("open");
-        let commits = || opening::inspect(&log.directory).expect("a log").commits;
+        let commits = || opening::inspect(&Directory::new(directory.path())).expect("a log").commits;
         log.append(&keys(), vec![record("a", "1")]).expect("append");
         let before = commits();
         let first = || Appends::from([(commands(), vec![record("b", "2")])]);

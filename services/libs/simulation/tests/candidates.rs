@@ -3,14 +3,18 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tradewind_domain::{Lifecycle, Name};
 use tradewind_engine::{Budget, Rules};
-use tradewind_orchestrator::{Candidate, Owner, OwnerError, Settings, Stores, TurnLimits, catch_up};
-use tradewind_ports::{EventLog, NewRecord, StateStore, StoreError, Topic};
-use tradewind_simulation::{Broker, Faults, MemoryStore, ProcessId, START, lineage, shop};
+use tradewind_orchestrator::{Candidate, Follower, Owner, OwnerError, Settings, Stores, TurnLimits, catch_up};
+use tradewind_ports::{
+    Batch, Bounds, EventLog, LogError, NewRecord, ReadLimit, StateStore, StoreError, Topic, TopicPartition, Writer,
+};
+use tradewind_simulation::{Broker, Faults, MemoryLog, MemoryStore, ProcessId, START, lineage, shop};
 use tradewind_telemetry::Health;
 use tradewind_wire::record;
 
@@ -25,7 +29,7 @@ struct Shelf {
 }
 
 impl Stores for Shelf {
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+    fn open(&mut self, _: &dyn Fn()) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
         if self.is_damaged {
             return Err(StoreError::Damaged { reason: "a flipped bit".into() });
         }
@@ -40,6 +44,41 @@ impl Stores for Shelf {
 
     fn remove_older(&mut self) -> Result<Vec<String>, StoreError> {
         panic!("it owns nothing, so it has no checkpoint of its own")
+    }
+}
+
+/// Its reads get as far as the port promises and no further: to the end that was
+/// asked for last.
+struct Reluctant {
+    log: MemoryLog,
+    ends: Mutex<BTreeMap<TopicPartition, u64>>,
+}
+
+impl EventLog for Reluctant {
+    fn read(&self, at: &TopicPartition, from: u64, limit: ReadLimit) -> Result<Batch, LogError> {
+        let end = self.ends.lock().unwrap().get(at).copied().unwrap_or_default();
+        let mut batch = self.log.read(at, from, limit)?;
+        batch.records.retain(|record| record.offset < end);
+        batch.next = batch.next.min(end).max(from);
+        Ok(batch)
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
+        let bounds = self.log.bounds(at)?;
+        self.ends.lock().unwrap().insert(at.clone(), bounds.end);
+        Ok(bounds)
+    }
+
+    fn wait(&self, at: &TopicPartition, from: u64, timeout: Duration) -> Result<(), LogError> {
+        self.log.wait(at, from, timeout)
+    }
+
+    fn append(&self, at: &TopicPartition, records: Vec<NewRecord>) -> Result<Vec<u64>, LogError> {
+        self.log.append(at, records)
+    }
+
+    fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {
+        self.log.writer(id)
     }
 }
 
@@ -125,6 +164,25 @@ fn a_release_with_another_fold_builds_its_state_while_the_older_one_owns() {
         work(&mut next);
         next.checkpoint().unwrap();
         assert!(shelf.store.leaves() == store.leaves(), "the fold of both is the same here");
+    }
+}
+
+/// What is decided meanwhile was decided on events that the reader has not heard of.
+#[test]
+fn a_follower_reads_on_as_far_as_was_decided() {
+    let broker = Broker::new();
+    open(&broker, 0, 3);
+    let mut owner = owner(&broker, 0, 1, &MemoryStore::new());
+    work(&mut owner);
+    let reluctant = Reluctant { log: broker.connect(ProcessId(3), &Faults::none()), ends: Mutex::default() };
+    let store = MemoryStore::new().open(ProcessId(3), &Faults::none());
+    let mut follower = Follower::open(settings(0, NEXT), Arc::new(reluctant), store).unwrap();
+    for number in 0..3 {
+        let cart = shop::cart(&shop::tenant(1), &format!("cart-late-{number}"), START, START, 1);
+        log(&broker, 9).append(&Topic::Events.partition(0), vec![record::event(&cart)]).unwrap();
+        work(&mut owner);
+        follower = follower.follow().unwrap();
+        assert_eq!(follower.followed().unwrap().committed, owner.committed());
     }
 }
 

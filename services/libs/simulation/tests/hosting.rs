@@ -46,7 +46,7 @@ struct Shelf {
 }
 
 impl Stores for Shelf {
-    fn open(&mut self) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
+    fn open(&mut self, _: &dyn Fn()) -> Result<(Box<dyn StateStore>, Option<String>), StoreError> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         if self.is_damaged {
             return Err(StoreError::Damaged { reason: "a flipped bit".into() });
@@ -147,9 +147,14 @@ struct Differs {
     /// It is told to stop when it first reads.
     stops: bool,
     drain_leaves: usize,
+    limits: TurnLimits,
 }
 
-const USUAL: Differs = Differs { is_damaged: false, stops: false, drain_leaves: 1_000 };
+impl Differs {
+    fn not() -> Differs {
+        Differs { is_damaged: false, stops: false, drain_leaves: 1_000, limits: TurnLimits::default() }
+    }
+}
 
 fn host(broker: &Arc<Broker>, process: u32, differs: Differs) -> Hosted {
     let stop = Arc::new(AtomicBool::new(false));
@@ -170,7 +175,7 @@ fn host(broker: &Arc<Broker>, process: u32, differs: Differs) -> Hosted {
             partition: 0,
             build: Name::fixed("hosted"),
             rules: Arc::new(Rules::shipped()),
-            limits: TurnLimits::default(),
+            limits: differs.limits,
             budget: Budget { cache_leaves: 100, slice_leaves: 10 },
             drain_leaves: differs.drain_leaves,
         },
@@ -230,6 +235,13 @@ impl Hosted {
         self.thread.join().unwrap()
     }
 
+    /// The value of a metric without labels.
+    fn metric(&self, name: &str) -> Option<i64> {
+        let text = self.metrics.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("{} "))?;
+        Some(value.parse().expect("a number"))
+    }
+
     fn events_of_kind(&self, kind: &str) -> Vec<FactId> {
         let records = self.broker.records(&Topic::Events.partition(0));
         let envelopes = records.iter().map(|stored| record::envelope(stored).unwrap());
@@ -239,7 +251,7 @@ impl Hosted {
 
 #[test]
 fn what_was_folded_is_in_the_store_when_it_has_stopped() {
-    let hosted = host(&merchants_log(), 1, USUAL);
+    let hosted = host(&merchants_log(), 1, Differs::not());
     let standing = hosted.wait_until_caught_up();
     assert!(hosted.health.is_ready());
     let (store, older) = (hosted.store.clone(), hosted.older.clone());
@@ -253,7 +265,7 @@ fn what_was_folded_is_in_the_store_when_it_has_stopped() {
 
 #[test]
 fn a_damaged_store_is_moved_aside_and_folded_again() {
-    let hosted = host(&merchants_log(), 1, Differs { is_damaged: true, ..USUAL });
+    let hosted = host(&merchants_log(), 1, Differs { is_damaged: true, ..Differs::not() });
     hosted.wait_until_caught_up();
     assert_eq!(hosted.moved_aside.lock().unwrap().len(), 1);
     assert!(hosted.moved_aside.lock().unwrap()[0].contains("a flipped bit"));
@@ -263,9 +275,9 @@ fn a_damaged_store_is_moved_aside_and_folded_again() {
 #[test]
 fn a_partition_that_another_took_is_given_up() {
     let broker = merchants_log();
-    let first = host(&broker, 1, USUAL);
+    let first = host(&broker, 1, Differs::not());
     first.wait_until_caught_up();
-    let second = host(&broker, 2, USUAL);
+    let second = host(&broker, 2, Differs::not());
     second.wait_until_caught_up();
     // Something to say, so that the first one notices.
     let cart = shop::cart(&shop::tenant(1), "cart-2", START, START, 1);
@@ -279,7 +291,7 @@ fn a_partition_that_another_took_is_given_up() {
 
 #[test]
 fn a_log_that_is_away_is_waited_for_and_the_thread_stays_alive() {
-    let hosted = host(&merchants_log(), 1, USUAL);
+    let hosted = host(&merchants_log(), 1, Differs::not());
     hosted.wait_until_caught_up();
     hosted.is_shut.store(true, Ordering::Relaxed);
     wait_until("it says that it waits", || !hosted.health.is_ready());
@@ -297,7 +309,7 @@ fn an_event_it_cannot_read_stops_it_with_the_place() {
     let broker = merchants_log();
     let log = broker.connect(ProcessId(9), &Faults::none());
     log.append(&Topic::Events.partition(0), vec![NewRecord::default()]).unwrap();
-    let hosted = host(&broker, 1, USUAL);
+    let hosted = host(&broker, 1, Differs::not());
     wait_until("it has stopped", || hosted.thread.is_finished());
     let Err(HostError::Stopped(error)) = hosted.thread.join().unwrap() else { panic!("expected it to stop") };
     assert!(error.to_string().contains("offset 3"), "{error}");
@@ -335,7 +347,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     ];
     log.append(&directory_at, entries).unwrap();
 
-    let hosted = host(&broker, 1, USUAL);
+    let hosted = host(&broker, 1, Differs::not());
     let changed = "tradewind.connection.changed.v1";
     wait_until("both facts are there", || {
         hosted.events_of_kind(changed).len() + hosted.events_of_kind("tradewind.switch.set.v1").len() == 2
@@ -348,7 +360,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     wait_until("the change is there", || hosted.events_of_kind(changed).len() == 2);
     hosted.wait_until_caught_up();
     hosted.stop().unwrap();
-    let again = host(&broker, 2, USUAL);
+    let again = host(&broker, 2, Differs::not());
     again.wait_until_caught_up();
     // It has read the directory by the time it tells of something newer in it.
     let newer = SwitchSet { scope: Scope::All, stopped: false, reason: "a test".into(), version: 0 };
@@ -366,7 +378,7 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
     let Body::OrderPlaced(placed) = &order.fact.body else { panic!("expected an order") };
     let (order_key, customer) = (placed.order.clone(), placed.names[0].clone());
     log.append(&Topic::Events.partition(0), vec![record::event(&order)]).unwrap();
-    let hosted = host(&broker, 1, USUAL);
+    let hosted = host(&broker, 1, Differs::not());
     hosted.wait_until_caught_up();
     let timeline = hosted.desk.timeline(&tenant, &customer).unwrap();
     assert!(timeline.entities.contains(&order_key) && timeline.entities.contains(&customer));
@@ -379,11 +391,11 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
 #[test]
 fn a_partition_that_catches_up_can_be_told_to_stop() {
     let broker = merchants_log();
-    let first = host(&broker, 1, USUAL);
+    let first = host(&broker, 1, Differs::not());
     first.wait_until_caught_up();
     first.stop().unwrap();
     // Its store is lost, so there is all of it to read; while it reads it is told to stop.
-    let second = host(&broker, 2, Differs { stops: true, ..USUAL });
+    let second = host(&broker, 2, Differs { stops: true, ..Differs::not() });
     let (store, opened) = (second.store.clone(), second.opened.clone());
     second.thread.join().unwrap().unwrap();
     assert_eq!(opened.load(Ordering::Relaxed), 1);
@@ -434,11 +446,26 @@ fn turns_stay_large_while_memory_is_nearly_full() {
     let log = broker.connect(ProcessId(9), &Faults::none());
     let cart = |number| record::event(&shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1));
     log.append(&Topic::Events.partition(0), (2..CARTS).map(cart).collect()).unwrap();
-    let hosted = host(&broker, 1, Differs { drain_leaves: 400, ..USUAL });
+    let hosted = host(&broker, 1, Differs { drain_leaves: 400, ..Differs::not() });
     hosted.wait_until_caught_up();
-    let metrics = hosted.metrics.text();
-    let turns = metrics.lines().find_map(|line| line.strip_prefix("orchestrator_turn_seconds_count{} "));
-    let turns: u32 = turns.expect("turns are counted").parse().unwrap();
-    assert!(turns <= CARTS / 10, "{turns} turns for {CARTS} carts");
+    let turns = hosted.metric("orchestrator_turn_seconds_count").expect("turns are counted");
+    assert!(turns <= i64::from(CARTS / 10), "{turns} turns for {CARTS} carts");
+    hosted.stop().unwrap();
+}
+
+/// It is looked at behind the first turn, and every five seconds from then on.
+#[test]
+fn how_far_behind_the_log_an_owner_is_is_counted() {
+    let broker = merchants_log();
+    let log = broker.connect(ProcessId(9), &Faults::none());
+    let cart = |number| record::event(&shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1));
+    log.append(&Topic::Events.partition(0), (2..9).map(cart).collect()).unwrap();
+    let defaults = TurnLimits::default();
+    let limits = TurnLimits { read: ReadLimit { records: 4, ..defaults.read }, ..defaults };
+    let hosted = host(&broker, 1, Differs { limits, ..Differs::not() });
+    wait_until("six of the ten records are behind the first turn", || {
+        hosted.metric("orchestrator_lag_records") == Some(6)
+    });
+    wait_until("none is left", || hosted.metric("orchestrator_lag_records") == Some(0));
     hosted.stop().unwrap();
 }

@@ -99,11 +99,21 @@ impl Opening {
     /// [`StoreError::Unavailable`]: another process has it open, or the disk does
     /// not allow it. Never `Damaged`.
     pub fn open(&self) -> Result<Opened, StoreError> {
+        self.open_while(&|| {})
+    }
+
+    /// As [`Opening::open`], which takes seconds where there is much to compare;
+    /// `alive` is called on the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opening::open`].
+    pub fn open_while(&self, alive: &dyn Fn()) -> Result<Opened, StoreError> {
         let lock = Arc::new(self.lock()?);
         let folder = self.folder();
         let was_finished = lock.metadata().map_err(unavailable)?.len() > 0;
         let rebuilt = if has_entries(&folder).map_err(unavailable)? {
-            match Store::open(&folder, &self.settings, lock.clone()) {
+            match Store::open(&folder, &self.settings, lock.clone(), alive) {
                 Ok(store) => {
                     finish(&lock).map_err(unavailable)?;
                     return Ok(Opened { store, rebuilt: None });

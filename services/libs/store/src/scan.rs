@@ -10,16 +10,16 @@ use crate::guarded::{Guarded, collect};
 use crate::layout::{self, DUE, LEAF, META};
 use crate::ledger::Ledger;
 
-/// Values read between two looks at whether to stop.
+/// Values read between two looks at whether to go on.
 const CHUNK: usize = 2_000;
 
 /// Reads everything. A store that is not what `expected` says is condemned.
-/// Stopped, it says nothing.
-pub(crate) fn whole(guarded: &Guarded, expected: &Ledger, stop: &AtomicBool) -> Result<(), StoreError> {
+/// `go_on` is asked on the way; stopped by it, it says nothing.
+pub(crate) fn whole(guarded: &Guarded, expected: &Ledger, go_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
     let mut entries = guarded.call(|db| Ok(db.iter()))?;
     let mut counted = Ledger { fold_version: expected.fold_version, slice: expected.slice, ..Ledger::default() };
     loop {
-        if stop.load(Ordering::Relaxed) {
+        if !go_on() {
             return Ok(());
         }
         let chunk = guarded.call(|_| entries.by_ref().take(CHUNK).collect::<sled::Result<Vec<_>>>())?;
@@ -66,7 +66,7 @@ impl Behind {
         let scan = {
             let stop = stop.clone();
             // What it finds, it leaves with the store.
-            move || drop(whole(&guarded, &expected, &stop))
+            move || drop(whole(&guarded, &expected, &|| !stop.load(Ordering::Relaxed)))
         };
         let thread = thread::Builder::new().name("store-scan".into()).spawn(scan);
         let thread = thread.map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use tradewind_domain::Timestamp;
 use tradewind_ports::{Checkpoint, DueKey, MAX_SLICE, StateStore, StoreError, Stored, Write};
@@ -49,12 +48,22 @@ impl Store {
         Ok(Store { guarded, ledger, scan: None })
     }
 
-    pub(crate) fn open(folder: &Path, settings: &Settings, lock: Arc<File>) -> Result<Store, StoreError> {
+    /// `alive` is called on the way.
+    pub(crate) fn open(
+        folder: &Path,
+        settings: &Settings,
+        lock: Arc<File>,
+        alive: &dyn Fn(),
+    ) -> Result<Store, StoreError> {
         let guarded = Arc::new(Guarded::open(folder, settings.cache_bytes(), lock)?);
         let ledger = Store::ledger(&guarded, settings).map_err(|error| guarded.condemn(error))?;
         let mut store = Store { guarded, ledger, scan: None };
         if ledger.leaves <= settings.scan_at_open_leaves {
-            scan::whole(&store.guarded, &ledger, &AtomicBool::new(false))?;
+            let go_on = || {
+                alive();
+                true
+            };
+            scan::whole(&store.guarded, &ledger, &go_on)?;
         } else {
             store.scan = Some(Behind::start(store.guarded.clone(), ledger)?);
         }

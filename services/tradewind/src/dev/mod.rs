@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 use tradewind_connector::Telemetry;
-use tradewind_orchestrator::Desk;
+use tradewind_orchestrator::{Desk, Shares};
 use tradewind_ports::Clock as _;
 use tradewind_sandbox::Sandbox;
 use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
@@ -23,7 +23,6 @@ use crate::demo::{Played, play};
 use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::import::{Asked, beside};
-use crate::memory::Shares;
 use crate::parts::actuators::Acting;
 use crate::parts::console::{ACCESS_KEY, Console, access_key};
 use crate::parts::ingress::Ingress;
@@ -96,6 +95,7 @@ async fn start_and_serve(configuration: &Configuration, import: Option<Asked>) -
     let console = Console {
         ground: &ground,
         listener: doors.console,
+        hosts: configuration.console.hosts.clone(),
         desks: desks.clone(),
         speed,
         access_key: access_key(&doors.console_key)?,

@@ -12,6 +12,7 @@ use tradewind_orchestrator::Pulse;
 use tradewind_ports::{EventLog, KeyVault};
 use tradewind_telemetry::{Health, Part};
 
+use crate::parts::alive::alive;
 use crate::parts::worker::{Ended, Worker};
 
 /// From one recovery that failed to the next.
@@ -50,7 +51,7 @@ impl Acting {
     fn run(&self, settings: &Settings, stop: &AtomicBool, pulse: &Pulse, part: &Part) -> Result<(), Ended> {
         while !stop.load(Ordering::Relaxed) {
             let ports = Ports {
-                log: self.log.clone(),
+                log: alive(self.log.clone(), pulse),
                 vault: self.vault.clone(),
                 secrets: self.secrets.clone(),
                 clocks: self.clocks.clone(),

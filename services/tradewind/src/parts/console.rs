@@ -23,6 +23,8 @@ pub(crate) const ACCESS_KEY: &str = "console";
 pub(crate) struct Console<'a> {
     pub(crate) ground: &'a Ground,
     pub(crate) listener: TcpListener,
+    /// Names by which it is reached, beside its address.
+    pub(crate) hosts: Vec<String>,
     /// By partition.
     pub(crate) desks: Vec<Desk>,
     pub(crate) speed: u32,
@@ -33,7 +35,7 @@ pub(crate) struct Console<'a> {
 
 impl Console<'_> {
     pub(crate) fn start(self) -> JoinHandle<Result<(), ServeError>> {
-        let Console { ground, listener, desks, speed, access_key, clock, telemetry } = self;
+        let Console { ground, listener, hosts, desks, speed, access_key, clock, telemetry } = self;
         let owners = OwnersHere {
             directory: Directory::new(ground.log.clone()),
             desks: (0..).zip(desks).collect(),
@@ -41,7 +43,8 @@ impl Console<'_> {
         };
         let world =
             World { log: ground.log.clone(), owners: Arc::new(owners), vault: Some(ground.vault.clone()), clock };
-        let settings = Settings { partitions: ground.partitions, access_key: Some(access_key), ..Settings::default() };
+        let settings =
+            Settings { partitions: ground.partitions, access_key: Some(access_key), hosts, ..Settings::default() };
         tokio::spawn(tradewind_console::serve(listener, world, settings, telemetry))
     }
 }

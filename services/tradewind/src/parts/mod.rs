@@ -2,6 +2,7 @@
 //! this process has.
 
 pub(crate) mod actuators;
+mod alive;
 pub(crate) mod console;
 pub(crate) mod directory;
 mod fetching;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use tradewind_domain::Name;
 use tradewind_engine::Rules;
-use tradewind_orchestrator::{Candidate, Counted, Desk, Host, HostError, Pulse, Settings, Stores, TurnLimits, desk};
+use tradewind_orchestrator::{
+    Candidate, Counted, Desk, Host, HostError, Pulse, Settings, Shares, Stores, TurnLimits, desk,
+};
 use tradewind_telemetry::{Health, Metrics, Part};
 
 use crate::BUILD;
 use crate::clock::WallClock;
 use crate::configuration::Configuration;
 use crate::ground::Ground;
-use crate::memory::Shares;
+use crate::parts::alive::alive;
 use crate::parts::worker::{Ended, Worker};
 
 /// What all owners of a process have in common.
@@ -49,7 +51,7 @@ impl Owning {
         let pulse = Pulse::new();
         let host = Host {
             settings: self.settings(partition),
-            log: self.ground.log.clone(),
+            log: alive(self.ground.log.clone(), &pulse),
             stores: self.stores(partition),
             clock: Arc::new(WallClock),
             questions,

@@ -21,6 +21,7 @@ pub(crate) fn console(configuration: &Configuration) -> Result<(), Failure> {
         let serving = Console {
             ground: &ground,
             listener,
+            hosts: configuration.console.hosts,
             desks: Vec::new(),
             speed: 1,
             access_key: access_key(&key)?,

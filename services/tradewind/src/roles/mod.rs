@@ -16,13 +16,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tradewind_orchestrator::Shares;
 use tradewind_telemetry::{Health, Metrics, Shutdown, operations};
 
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::ground::Ground;
 use crate::kafka::Cluster;
-use crate::memory::Shares;
 use crate::parts::{address, listen};
 
 /// What every role has.

@@ -18,6 +18,8 @@ pub struct TenantLeaf {
     pub definitions: BTreeMap<Name, Entry<Definition>>,
     /// Connections whose poller reported a gap, and since when.
     pub open_gaps: BTreeMap<ConnectionName, Timestamp>,
+    /// Connections whose deliveries were turned away, and when it was last said so: they come again.
+    pub turned_away: BTreeMap<ConnectionName, Timestamp>,
     /// Up to when a reconciliation has covered a vendor, or one connection of it.
     pub covered_until: BTreeMap<(Vendor, Option<ConnectionName>), Timestamp>,
 }

@@ -493,7 +493,7 @@ fn acts_for(world: World<'_>, subject: &EntityKey) -> bool {
 /// A number below 100, always the same for one subject.
 fn drawn_percent(label: &str, tenant: &Tenant, subject: &EntityKey) -> u32 {
     let digest = derive(label, &[tenant.as_bytes(), WORKFLOW.as_bytes(), subject.as_bytes()]);
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 100
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) % 10_000 / 100
 }
 
 fn choice(world: World<'_>, instance: InstanceId, subject: &EntityKey) -> Choice {

@@ -28,6 +28,7 @@ pub(super) fn missing(facts: &Facts, tenant: &Tenant) -> Vec<Name> {
         Intake::Webhook => {
             let covered = covered_until(&records, connection).max(connection.since);
             is_silent(heard.get(&connection.set.vendor), connection, covered, facts.watermark())
+                || is_owed_again(&records, connection, covered, facts.watermark())
         }
         Intake::Poll => is_gap_open(&records, &connection.set.connection),
         Intake::None => false,
@@ -74,6 +75,18 @@ fn is_silent(
     let is_owed = |to: Timestamp| to > covered_until && watermark < to + connection.set.retry_horizon_ms;
     watermark.since(last_at.max(covered_until)) > SILENCE_MS
         || heard.is_some_and(|heard| heard.holes.iter().any(|(_, to)| is_owed(*to)))
+}
+
+/// Whether a delivery was turned away that its vendor may still bring again.
+fn is_owed_again(
+    records: &[&Record],
+    connection: &Connection<'_>,
+    covered_until: Timestamp,
+    watermark: Timestamp,
+) -> bool {
+    let is_of_it = |record: &&&Record| matches!(record.body(), Body::GapOpened(opened) if opened.connection.as_ref() == Some(&connection.set.connection));
+    let turned_away = records.iter().filter(is_of_it).map(|record| record.at).max();
+    turned_away.is_some_and(|at| at > covered_until && watermark < at + connection.set.retry_horizon_ms)
 }
 
 /// Up to when reconciliations of the connection, or of its whole vendor, went.

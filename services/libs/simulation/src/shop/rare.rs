@@ -258,7 +258,7 @@ impl Drawing<'_> {
         self.set(&format!("setting/{name}"), version, at, body);
     }
 
-    /// A connection that is polled has gaps; those of webhooks are only ever closed.
+    /// A connection that is polled has gaps, and one of webhooks where deliveries were turned away.
     fn poll(&mut self, rare: Rare) {
         let connected_at = self.start + self.rng.i64(0..HOUR);
         let polled = connection("market", "market", Intake::Poll, true, 1);
@@ -268,6 +268,12 @@ impl Drawing<'_> {
         let of = if self.rng.u32(0..4) > 0 { named("market") } else { None };
         let opened = GapOpened { vendor: vendor("market"), connection: of.clone(), from };
         self.set("gap/opened", 1, from, Body::GapOpened(opened));
+        if self.rng.bool() {
+            let turned_away_at = self.time();
+            let (of, connection) = *self.rng.choice(&[("shopify", "store"), ("gorgias", "desk")]).expect("two");
+            let opened = GapOpened { vendor: vendor(of), connection: named(connection), from: turned_away_at };
+            self.set("gap/turned-away", 1, turned_away_at, Body::GapOpened(opened));
+        }
         if rare == Rare::GapClosed {
             let until = from + self.rng.i64(MINUTE..6 * HOUR);
             let closed = GapClosed { vendor: vendor("market"), connection: of, until };

@@ -1,4 +1,4 @@
-//! The memory budget: who may take how much of it.
+//! The memory budget of a process: who may take how much of it (docs/operations/memory.md).
 
 use std::fmt;
 
@@ -14,19 +14,28 @@ const SLICE_LEAVES: usize = 250;
 
 /// The shares of one partition, in bytes and leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shares {
-    pub(crate) store_bytes: u64,
-    pub(crate) cache_leaves: usize,
-    pub(crate) dirty_leaves: usize,
+pub struct Shares {
+    pub store_bytes: u64,
+    pub cache_leaves: usize,
+    pub dirty_leaves: usize,
     /// Of the whole process: what Kafka's clients may take.
-    pub(crate) kafka_bytes: u64,
+    pub kafka_bytes: u64,
 }
 
 impl Shares {
+    /// Leaves that a partition's store is laid out for before its memory is no longer
+    /// bounded by its share.
+    pub const STORE_LEAVES: u64 = 1_000_000;
+
     /// Half for the stores, a quarter for Kafka's queues, an eighth for changed
     /// leaves, a sixteenth for leaves that are read; the rest is for the code, its
     /// stacks and deliveries in work.
-    pub(crate) fn of(memory_mib: u32, partitions: u32) -> Shares {
+    ///
+    /// # Panics
+    ///
+    /// There are no partitions.
+    #[must_use]
+    pub fn of(memory_mib: u32, partitions: u32) -> Shares {
         let bytes = u64::from(memory_mib) * MIB;
         let (partitions, leaves) = (u64::from(partitions), |bytes: u64| {
             usize::try_from((bytes / LEAF_BYTES).max(1_000)).expect("a budget fits the address space")
@@ -39,7 +48,8 @@ impl Shares {
         }
     }
 
-    pub(crate) fn budget(&self) -> Budget {
+    #[must_use]
+    pub fn budget(&self) -> Budget {
         Budget { cache_leaves: self.cache_leaves, slice_leaves: SLICE_LEAVES }
     }
 }
