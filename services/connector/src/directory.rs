@@ -21,8 +21,9 @@ use tradewind_wire::reading::{DirectoryReader, ReadError};
 use crate::turned_away::Owed;
 use crate::world::SecretSource;
 
-/// Where a connection sets no limit of its own.
-const DEFAULT_MAX_BODY_BYTES: u32 = 1 << 20;
+/// A record of the log has a million bytes at most; this leaves room for the delivery's headers and seal. A larger body is
+/// refused before it is read, whatever the connection sets.
+const MAX_BODY_BYTES: u32 = 900_000;
 
 /// How often the thread that waits looks whether it is still needed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -172,7 +173,8 @@ fn door(
     let pepper = secrets(&tenant.pepper).and_then(Pepper::new).ok_or(Unusable::NoPepper)?;
     // One that is not there yet, or not any more, does not stop the others.
     let known: Vec<Vec<u8>> = entry.secrets.iter().filter_map(|reference: &Name| secrets(reference)).collect();
-    let max_body_bytes = if entry.max_body_bytes == 0 { DEFAULT_MAX_BODY_BYTES } else { entry.max_body_bytes };
+    let max_body_bytes =
+        if entry.max_body_bytes == 0 { MAX_BODY_BYTES } else { entry.max_body_bytes.min(MAX_BODY_BYTES) };
     Ok(Door {
         tenant: entry.tenant.clone(),
         vendor: entry.vendor.clone(),

@@ -111,16 +111,26 @@ impl KafkaLog {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.asker.fetch_watermarks(name, partition, left.min(ASK_SLICE)) {
-                Err(error) if is_passing(&error) && Instant::now() + PASSING_PAUSE < deadline => {
-                    std::thread::sleep(PASSING_PAUSE);
-                }
-                // A client that doesn't know its brokers waits for one all the time it is given.
-                Err(error) if is_unheard(&error) && Instant::now() + PASSING_PAUSE < deadline => {
-                    remind(self.asker.client(), &self.settings.bootstrap);
+                Err(error)
+                    if (is_passing(&error) || is_unheard(&error)) && Instant::now() + PASSING_PAUSE < deadline =>
+                {
+                    self.correct(name, &error);
                     std::thread::sleep(PASSING_PAUSE);
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    /// Tells the asking client what it can't find out by itself. A partition that had no leader when it first heard of the topic
+    /// has none for it until it drops what it knows, a quarter of an hour later: it has to ask anew. And one that has lost
+    /// its brokers waits for one all the time it is given.
+    fn correct(&self, name: &str, error: &KafkaError) {
+        if is_passing(error) {
+            // Without an answer it is as wise as before, and is asked again.
+            let _ = self.asker.fetch_metadata(Some(name), ASK_SLICE);
+        } else {
+            remind(self.asker.client(), &self.settings.bootstrap);
         }
     }
 
@@ -132,7 +142,7 @@ impl KafkaLog {
             Ok((_, end)) => {
                 slot.owed.fetch_max(u64::try_from(end).unwrap_or(0), Ordering::Relaxed);
             }
-            Err(_) => remind(self.asker.client(), &self.settings.bootstrap),
+            Err(error) => self.correct(&name, &error),
         }
     }
 

@@ -8,5 +8,6 @@ mod contract;
 mod faults;
 mod forgotten;
 mod groups;
+mod leaderless;
 mod local;
 mod unreachable;

@@ -288,12 +288,12 @@ fn ticket_updated(
         TicketStatus::Open => TicketChange::Updated,
         TicketStatus::Closed => TicketChange::Closed,
     };
-    // A ticket is opened once, whatever a later fetch of it holds by then.
-    let version = match change {
-        TicketChange::Opened => "opened".to_owned(),
+    // A ticket is opened once and at one time, whatever a later fetch of it holds by then.
+    let (version, occurred_at) = match change {
+        TicketChange::Opened => ("opened".to_owned(), created_at),
         TicketChange::Updated | TicketChange::Closed => {
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{}:{hex}", updated_at.millis())
+            (format!("{}:{hex}", updated_at.millis()), updated_at)
         }
     };
     let customer = match ticket.object("customer")? {
@@ -327,7 +327,7 @@ fn ticket_updated(
     });
     let email = email.filter(|address| address.contains('@'));
     let personal = personal([("subject", ticket.filled("subject")?), ("email", email)]);
-    let draft = connection.draft(id, &version, updated_at, body, personal);
+    let draft = connection.draft(id, &version, occurred_at, body, personal);
     Ok(Draft { caused_by: our_command(ticket)?, ..draft })
 }
 
