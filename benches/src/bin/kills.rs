@@ -115,6 +115,8 @@ fn main() -> ExitCode {
         serde_json::from_str(&body).expect("JSON")
     };
     let (deliveries, effects) = (ask("/sandbox/deliveries"), ask("/sandbox/effects"));
+    let said = ask("/sandbox/status");
+    println!("answers: shop {}, desk {}", said["shop"]["answers"], said["desk"]["answers"]);
     let is_stopped_well = run.stop();
     let settings =
         KafkaSettings { partitions: PARTITIONS, is_dev: true, ..KafkaSettings::new(&broker.address, "endurance") };
