@@ -114,7 +114,8 @@ impl KafkaLog {
                 Err(error)
                     if (is_passing(&error) || is_unheard(&error)) && Instant::now() + PASSING_PAUSE < deadline =>
                 {
-                    self.correct(name, &error);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    self.correct(name, &error, left.min(ASK_SLICE));
                     std::thread::sleep(PASSING_PAUSE);
                 }
                 answer => return answer,
@@ -125,10 +126,10 @@ impl KafkaLog {
     /// Tells the asking client what it can't find out by itself. A partition that had no leader when it first heard of the topic
     /// has none for it until it drops what it knows, a quarter of an hour later: it has to ask anew. And one that has lost
     /// its brokers waits for one all the time it is given.
-    fn correct(&self, name: &str, error: &KafkaError) {
+    fn correct(&self, name: &str, error: &KafkaError, within: Duration) {
         if is_passing(error) {
             // Without an answer it is as wise as before, and is asked again.
-            let _ = self.asker.fetch_metadata(Some(name), ASK_SLICE);
+            let _ = self.asker.fetch_metadata(Some(name), within);
         } else {
             remind(self.asker.client(), &self.settings.bootstrap);
         }
@@ -142,7 +143,7 @@ impl KafkaLog {
             Ok((_, end)) => {
                 slot.owed.fetch_max(u64::try_from(end).unwrap_or(0), Ordering::Relaxed);
             }
-            Err(error) => self.correct(&name, &error),
+            Err(error) => self.correct(&name, &error, ASK_SLICE),
         }
     }
 
