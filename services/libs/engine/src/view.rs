@@ -130,6 +130,7 @@ impl<'a> View<'a> {
             let leaf = self.state.get(&LeafKey::Entity(self.tenant, &entity))?;
             let Some(Leaf::Entity(leaf)) = leaf else { continue };
             note(&mut self.facts_read, leaf);
+            customer.truncated |= leaf.edges.has_dropped();
             for (linked, _) in leaf.edges.iter() {
                 if seen.contains(linked) {
                     continue;

@@ -93,7 +93,11 @@ impl<T> Versioned<T> {
 
 /// Links to other entities, each with its newest evidence, in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edges(Vec<(EntityKey, Edge)>);
+pub struct Edges {
+    newest: Vec<(EntityKey, Edge)>,
+    /// There were more than are kept.
+    has_dropped: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Edge {
@@ -105,30 +109,37 @@ impl Edges {
     pub fn link(&mut self, to: &EntityKey, evidence: Version) {
         match self.place(to) {
             Ok(at) => {
-                let edge = &mut self.0[at].1;
+                let edge = &mut self.newest[at].1;
                 edge.evidence = edge.evidence.max(evidence);
             }
-            Err(at) => self.0.insert(at, (to.clone(), Edge { evidence })),
+            Err(at) => self.newest.insert(at, (to.clone(), Edge { evidence })),
         }
-        if self.0.len() > MAX_EDGES {
-            let edges = self.0.iter().enumerate();
+        if self.newest.len() > MAX_EDGES {
+            let edges = self.newest.iter().enumerate();
             let oldest = edges.min_by_key(|(_, (key, edge))| (edge.evidence, key)).map(|(at, _)| at);
-            oldest.map(|at| self.0.remove(at));
+            oldest.map(|at| self.newest.remove(at));
+            self.has_dropped = true;
         }
     }
 
     #[must_use]
     pub fn to(&self, entity: &EntityKey) -> Option<&Edge> {
-        self.place(entity).ok().map(|at| &self.0[at].1)
+        self.place(entity).ok().map(|at| &self.newest[at].1)
+    }
+
+    /// Whether there were more than are kept.
+    #[must_use]
+    pub fn has_dropped(&self) -> bool {
+        self.has_dropped
     }
 
     /// In the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&EntityKey, &Edge)> {
-        self.0.iter().map(|(key, edge)| (key, edge))
+        self.newest.iter().map(|(key, edge)| (key, edge))
     }
 
     fn place(&self, entity: &EntityKey) -> Result<usize, usize> {
-        self.0.binary_search_by(|(key, _)| key.cmp(entity))
+        self.newest.binary_search_by(|(key, _)| key.cmp(entity))
     }
 }
 
@@ -265,5 +276,7 @@ mod tests {
         assert_eq!(link(&mut evidence.iter().rev()), forwards);
         assert_eq!(link(&mut evidence.iter().chain(evidence.iter())), forwards);
         assert!(forwards.iter().all(|(_, edge)| edge.evidence >= self::evidence(200 - 64)));
+        assert!(forwards.has_dropped());
+        assert!(!link(&mut evidence.iter().take(MAX_EDGES)).has_dropped());
     }
 }
