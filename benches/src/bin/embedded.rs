@@ -87,8 +87,9 @@ fn size(record: &NewRecord) -> usize {
 fn appended(log: &dyn EventLog, records: &[NewRecord], window: Duration) -> Vec<Duration> {
     let (begun, mut times) = (Instant::now(), Vec::new());
     while begun.elapsed() < window {
+        let records = records.to_vec();
         let before = Instant::now();
-        log.append(&Topic::Events.partition(0), records.to_vec()).expect("a log that takes records");
+        log.append(&Topic::Events.partition(0), records).expect("a log that takes records");
         times.push(before.elapsed());
     }
     times

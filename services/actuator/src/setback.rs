@@ -26,19 +26,17 @@ pub(crate) struct Setbacks(BTreeMap<(Account, Capability), Setback>);
 /// What is worth telling of a request that has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
-    Began,
+    Began(Setback),
     Over,
 }
 
 impl Setbacks {
-    /// A request has ended.
+    /// A request was answered, or came to nothing.
     pub(crate) fn note(&mut self, vendor: &str, account: (Account, Capability), setback: Option<Setback>) {
         let (name, capability) = (account.0.clone(), account.1.as_str());
-        let told = setback.clone();
         match self.news(account, setback) {
             None => {}
-            Some(News::Began) => {
-                let Setback { reason, code } = told.expect("what began is a setback");
+            Some(News::Began(Setback { reason, code })) => {
                 let code = code.as_ref().map_or("", Name::as_str);
                 tracing::warn!(vendor, account = %name, capability, reason, code, "requests fail; each command is tried again until its deadline");
             }
@@ -53,7 +51,7 @@ impl Setbacks {
             None => self.0.remove(&account).map(|_| News::Over),
             Some(setback) => {
                 let before = self.0.insert(account, setback.clone());
-                (before != Some(setback)).then_some(News::Began)
+                (before.as_ref() != Some(&setback)).then_some(News::Began(setback))
             }
         }
     }
@@ -67,13 +65,15 @@ mod tests {
     fn one_kind_of_setback_is_told_once_for_an_account_until_it_is_over() {
         let mut setbacks = Setbacks::default();
         let account = |name| (Account::new(name).unwrap(), Capability::MessageSend);
-        let withdrawn = || Some(Setback::of("failed", Name::new("not_authenticated").unwrap()));
-        assert_eq!(setbacks.news(account("a"), None), None);
-        assert_eq!(setbacks.news(account("a"), withdrawn()), Some(News::Began));
-        assert_eq!(setbacks.news(account("a"), withdrawn()), None);
-        assert_eq!(setbacks.news(account("b"), withdrawn()), Some(News::Began));
-        assert_eq!(setbacks.news(account("a"), Some(Setback::of("unreachable", None))), Some(News::Began));
-        assert_eq!(setbacks.news(account("a"), None), Some(News::Over));
-        assert_eq!(setbacks.news(account("a"), None), None);
+        let withdrawn = Setback::of("failed", Name::new("not_authenticated").unwrap());
+        let unreachable = Setback::of("unreachable", None);
+        let mut told = |name, setback: Option<&Setback>| setbacks.news(account(name), setback.cloned());
+        assert_eq!(told("a", None), None);
+        assert_eq!(told("a", Some(&withdrawn)), Some(News::Began(withdrawn.clone())));
+        assert_eq!(told("a", Some(&withdrawn)), None);
+        assert_eq!(told("b", Some(&withdrawn)), Some(News::Began(withdrawn.clone())));
+        assert_eq!(told("a", Some(&unreachable)), Some(News::Began(unreachable.clone())));
+        assert_eq!(told("a", None), Some(News::Over));
+        assert_eq!(told("a", None), None);
     }
 }

@@ -266,6 +266,13 @@ mod tests {
     }
 
     #[test]
+    fn the_console_may_have_names() {
+        let configuration = Configuration::read("[console]\nhosts = [\"console.example.com\"]").unwrap();
+        assert_eq!(configuration.console.hosts, ["console.example.com"]);
+        assert_eq!(configuration.console.address, loopback(8080));
+    }
+
+    #[test]
     fn vendors_reach_us_at_an_origin() {
         for address in ["https://hooks.example.com", "https://hooks.example.com:8443", "https://[2001:db8::1]"] {
             let text = format!("[ingress]\npublic_address = \"{address}\"");

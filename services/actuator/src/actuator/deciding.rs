@@ -39,7 +39,10 @@ impl Actuator {
         if let Some(setback) = &setback {
             self.tally.setback(setback.reason);
         }
-        self.setbacks.note(self.settings.vendor_word, account, setback);
+        // What our own permit withheld says nothing of the vendor.
+        if is_answered || setback.is_some() {
+            self.setbacks.note(self.settings.vendor_word, account, setback);
+        }
         self.apply(ended.command, step, now, round)
     }
 

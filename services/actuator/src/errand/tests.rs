@@ -38,7 +38,8 @@ fn judged(answered: &Answered) -> Option<Next> {
         999 => (OutcomeState::Unknown, None),
         _ => (OutcomeState::Rejected, None),
     };
-    Some(Next::Verdict(Verdict { state, code: Name::fixed("told"), retry_at, evidence: None }))
+    let evidence = (status == 401).then(|| Personal { field: "evidence", value: "a withdrawn key".into() });
+    Some(Next::Verdict(Verdict { state, code: Name::fixed("told"), retry_at, evidence }))
 }
 
 fn keyed(command: &OpenCommand<'_>, answers: &[Answered]) -> Next {
@@ -298,6 +299,16 @@ fn past_its_deadline_a_command_that_was_never_claimed_expires() {
     assert_eq!(case.does(DEADLINE - 1), Claims(DEADLINE));
     let mut case = Case::fresh(KEYED);
     assert_eq!(case.does(DEADLINE), ends(OutcomeState::Expired, "deadline"));
+}
+
+#[test]
+fn what_expires_keeps_what_the_vendor_said_last() {
+    let mut case = Case::fresh(KEYED);
+    assert_eq!(case.does(0), Claims(DEADLINE));
+    assert!(matches!(case.answered(0, SECOND, 0, 401), Waits(_)));
+    let Some(Step::Conclude(conclusion)) = case.errand.early(at(DEADLINE)) else { panic!("expected its end") };
+    assert_eq!(conclusion.state, OutcomeState::Expired);
+    assert_eq!(conclusion.evidence.map(|evidence| evidence.value), Some("a withdrawn key".into()));
 }
 
 #[test]

@@ -233,6 +233,17 @@ proptest! {
     }
 }
 
+/// An address keeps its newest links only; whoever decides is told that there were more.
+#[test]
+fn a_customer_with_more_links_than_are_kept_is_truncated() {
+    let is_truncated = |orders: u8| {
+        let ordered = (0..orders).map(|order| envelope(Said::Ordered { order, email: 2 }, 50_000 + i64::from(order)));
+        let mut partition = folded(&ordered.collect::<Vec<Envelope>>(), Remembered::default());
+        partition.view(&tenant()).customer(&email(2)).unwrap().truncated
+    };
+    assert!(!is_truncated(64) && is_truncated(65));
+}
+
 /// What folding makes of a fixed list of facts. If this fails, folding has
 /// changed: raise `FOLD_VERSION`, so that stores are rebuilt, and write down the
 /// new hash.

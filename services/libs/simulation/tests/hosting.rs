@@ -151,7 +151,7 @@ struct Differs {
 }
 
 impl Differs {
-    fn not() -> Differs {
+    fn usual() -> Differs {
         Differs { is_damaged: false, stops: false, drain_leaves: 1_000, limits: TurnLimits::default() }
     }
 }
@@ -251,7 +251,7 @@ impl Hosted {
 
 #[test]
 fn what_was_folded_is_in_the_store_when_it_has_stopped() {
-    let hosted = host(&merchants_log(), 1, Differs::not());
+    let hosted = host(&merchants_log(), 1, Differs::usual());
     let standing = hosted.wait_until_caught_up();
     assert!(hosted.health.is_ready());
     let (store, older) = (hosted.store.clone(), hosted.older.clone());
@@ -265,7 +265,7 @@ fn what_was_folded_is_in_the_store_when_it_has_stopped() {
 
 #[test]
 fn a_damaged_store_is_moved_aside_and_folded_again() {
-    let hosted = host(&merchants_log(), 1, Differs { is_damaged: true, ..Differs::not() });
+    let hosted = host(&merchants_log(), 1, Differs { is_damaged: true, ..Differs::usual() });
     hosted.wait_until_caught_up();
     assert_eq!(hosted.moved_aside.lock().unwrap().len(), 1);
     assert!(hosted.moved_aside.lock().unwrap()[0].contains("a flipped bit"));
@@ -275,9 +275,9 @@ fn a_damaged_store_is_moved_aside_and_folded_again() {
 #[test]
 fn a_partition_that_another_took_is_given_up() {
     let broker = merchants_log();
-    let first = host(&broker, 1, Differs::not());
+    let first = host(&broker, 1, Differs::usual());
     first.wait_until_caught_up();
-    let second = host(&broker, 2, Differs::not());
+    let second = host(&broker, 2, Differs::usual());
     second.wait_until_caught_up();
     // Something to say, so that the first one notices.
     let cart = shop::cart(&shop::tenant(1), "cart-2", START, START, 1);
@@ -291,7 +291,7 @@ fn a_partition_that_another_took_is_given_up() {
 
 #[test]
 fn a_log_that_is_away_is_waited_for_and_the_thread_stays_alive() {
-    let hosted = host(&merchants_log(), 1, Differs::not());
+    let hosted = host(&merchants_log(), 1, Differs::usual());
     hosted.wait_until_caught_up();
     hosted.is_shut.store(true, Ordering::Relaxed);
     wait_until("it says that it waits", || !hosted.health.is_ready());
@@ -309,7 +309,7 @@ fn an_event_it_cannot_read_stops_it_with_the_place() {
     let broker = merchants_log();
     let log = broker.connect(ProcessId(9), &Faults::none());
     log.append(&Topic::Events.partition(0), vec![NewRecord::default()]).unwrap();
-    let hosted = host(&broker, 1, Differs::not());
+    let hosted = host(&broker, 1, Differs::usual());
     wait_until("it has stopped", || hosted.thread.is_finished());
     let Err(HostError::Stopped(error)) = hosted.thread.join().unwrap() else { panic!("expected it to stop") };
     assert!(error.to_string().contains("offset 3"), "{error}");
@@ -347,7 +347,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     ];
     log.append(&directory_at, entries).unwrap();
 
-    let hosted = host(&broker, 1, Differs::not());
+    let hosted = host(&broker, 1, Differs::usual());
     let changed = "tradewind.connection.changed.v1";
     wait_until("both facts are there", || {
         hosted.events_of_kind(changed).len() + hosted.events_of_kind("tradewind.switch.set.v1").len() == 2
@@ -360,7 +360,7 @@ fn entries_of_the_directory_become_facts_of_their_tenant_once() {
     wait_until("the change is there", || hosted.events_of_kind(changed).len() == 2);
     hosted.wait_until_caught_up();
     hosted.stop().unwrap();
-    let again = host(&broker, 2, Differs::not());
+    let again = host(&broker, 2, Differs::usual());
     again.wait_until_caught_up();
     // It has read the directory by the time it tells of something newer in it.
     let newer = SwitchSet { scope: Scope::All, stopped: false, reason: "a test".into(), version: 0 };
@@ -378,7 +378,7 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
     let Body::OrderPlaced(placed) = &order.fact.body else { panic!("expected an order") };
     let (order_key, customer) = (placed.order.clone(), placed.names[0].clone());
     log.append(&Topic::Events.partition(0), vec![record::event(&order)]).unwrap();
-    let hosted = host(&broker, 1, Differs::not());
+    let hosted = host(&broker, 1, Differs::usual());
     hosted.wait_until_caught_up();
     let timeline = hosted.desk.timeline(&tenant, &customer).unwrap();
     assert!(timeline.entities.contains(&order_key) && timeline.entities.contains(&customer));
@@ -391,11 +391,11 @@ fn a_customers_timeline_names_all_that_is_linked_and_where_it_stands() {
 #[test]
 fn a_partition_that_catches_up_can_be_told_to_stop() {
     let broker = merchants_log();
-    let first = host(&broker, 1, Differs::not());
+    let first = host(&broker, 1, Differs::usual());
     first.wait_until_caught_up();
     first.stop().unwrap();
     // Its store is lost, so there is all of it to read; while it reads it is told to stop.
-    let second = host(&broker, 2, Differs { stops: true, ..Differs::not() });
+    let second = host(&broker, 2, Differs { stops: true, ..Differs::usual() });
     let (store, opened) = (second.store.clone(), second.opened.clone());
     second.thread.join().unwrap().unwrap();
     assert_eq!(opened.load(Ordering::Relaxed), 1);
@@ -446,7 +446,7 @@ fn turns_stay_large_while_memory_is_nearly_full() {
     let log = broker.connect(ProcessId(9), &Faults::none());
     let cart = |number| record::event(&shop::cart(&shop::tenant(1), &format!("cart-{number}"), START, START, 1));
     log.append(&Topic::Events.partition(0), (2..CARTS).map(cart).collect()).unwrap();
-    let hosted = host(&broker, 1, Differs { drain_leaves: 400, ..Differs::not() });
+    let hosted = host(&broker, 1, Differs { drain_leaves: 400, ..Differs::usual() });
     hosted.wait_until_caught_up();
     let turns = hosted.metric("orchestrator_turn_seconds_count").expect("turns are counted");
     assert!(turns <= i64::from(CARTS / 10), "{turns} turns for {CARTS} carts");
@@ -462,7 +462,7 @@ fn how_far_behind_the_log_an_owner_is_is_counted() {
     log.append(&Topic::Events.partition(0), (2..9).map(cart).collect()).unwrap();
     let defaults = TurnLimits::default();
     let limits = TurnLimits { read: ReadLimit { records: 4, ..defaults.read }, ..defaults };
-    let hosted = host(&broker, 1, Differs { limits, ..Differs::not() });
+    let hosted = host(&broker, 1, Differs { limits, ..Differs::usual() });
     wait_until("six of the ten records are behind the first turn", || {
         hosted.metric("orchestrator_lag_records") == Some(6)
     });

@@ -264,6 +264,16 @@ fn a_store_scanned_behind_takes_nothing_before_it_is_found_whole() {
     }
 }
 
+/// Whoever waits for it would count as hanging else.
+#[test]
+fn a_store_that_is_compared_calls_on_the_way() {
+    let template = template(1);
+    let calls = std::cell::Cell::new(0);
+    let opened = common::opening(template.dir.path()).open_while(&|| calls.set(calls.get() + 1));
+    assert_eq!(opened.expect("a store that opens").rebuilt, None);
+    assert!(calls.get() > 1, "{} calls", calls.get());
+}
+
 #[test]
 fn a_store_dropped_amid_its_scan_closes() {
     let template = template(1);
