@@ -106,18 +106,21 @@ impl Drop for Guarded {
         let Some(db) = self.db.take() else { return };
         if self.failure.get().is_some_and(|failure| failure.kind == Kind::Broken) {
             // Leaked: dropping waits for ever for a flusher that panicked. Its files
-            // are about to be moved aside, and what it still writes goes with them.
+            // are about to be moved aside, and what it still writes goes with them. So
+            // does its garbage, which would panic in whichever store collects it.
             std::mem::forget(db);
+            collect();
         } else {
             close(db, self.lock.clone());
         }
     }
 }
 
-/// Collects what a batch or a scan replaced.
+/// Collects what a batch or a scan replaced. All stores of the process share the
+/// garbage, so a panic in it tells nothing about this one.
 pub(crate) fn collect() {
     for _ in 0..COLLECTIONS {
-        crossbeam_epoch::pin().flush();
+        let _ = catch_unwind(|| crossbeam_epoch::pin().flush());
     }
 }
 
