@@ -22,7 +22,7 @@ const COLLECTIONS: usize = 32;
 const FLUSH_EVERY_MS: u64 = 500;
 
 /// Closing takes as long as what is unflushed, half a second's worth. More is a
-/// flusher that died, which sled would wait for without end.
+/// flusher that died, which sled would wait for without end, and keep its file.
 const CLOSE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Guarded {
@@ -30,7 +30,7 @@ pub(crate) struct Guarded {
     db: Option<sled::Db>,
     /// A second handle of sled's file: syncing it reports what sled only logs.
     file: File,
-    lock: Arc<File>,
+    _lock: Arc<File>,
     failure: OnceLock<Failure>,
 }
 
@@ -46,7 +46,7 @@ enum Kind {
     Broken,
     /// sled works, and what it holds is wrong.
     Wrong,
-    /// A handle of sled's that is still closing has its file.
+    /// A handle of sled's has its file, though the store is nobody's: it can't close.
     Held,
     Unavailable,
 }
@@ -56,22 +56,23 @@ impl Failure {
         let reason = self.reason.clone();
         match self.kind {
             Kind::Broken | Kind::Wrong => StoreError::Damaged { reason },
-            Kind::Held | Kind::Unavailable => StoreError::Unavailable { reason },
+            Kind::Held => StoreError::Damaged { reason: format!("it was never closed: {reason}") },
+            Kind::Unavailable => StoreError::Unavailable { reason },
         }
     }
 }
 
 impl Guarded {
-    /// `lock` is held until sled has closed its files.
+    /// `lock` is held until sled has closed its files, or can't.
     pub(crate) fn open(folder: &Path, cache_bytes: u64, lock: Arc<File>) -> Result<Guarded, StoreError> {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
         let db = lock::wait_for(|| guard(|| config.open()), |failure| failure.kind == Kind::Held);
         let db = db.map_err(|failure| failure.error())?;
         let file = File::open(folder.join("db")).map_err(|error| io_failure(&error).error());
         match file {
-            Ok(file) => Ok(Guarded { db: Some(db), file, lock, failure: OnceLock::new() }),
+            Ok(file) => Ok(Guarded { db: Some(db), file, _lock: lock, failure: OnceLock::new() }),
             Err(error) => {
-                close(db, lock);
+                close(db);
                 Err(error)
             }
         }
@@ -111,7 +112,7 @@ impl Drop for Guarded {
             std::mem::forget(db);
             collect();
         } else {
-            close(db, self.lock.clone());
+            close(db);
         }
     }
 }
@@ -124,12 +125,11 @@ pub(crate) fn collect() {
     }
 }
 
-fn close(db: sled::Db, lock: Arc<File>) {
+fn close(db: sled::Db) {
     let (closed, is_closed) = mpsc::channel();
     let closing = move || {
         // A panic while closing loses nothing that was acknowledged.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
-        drop(lock);
         let _ = closed.send(());
     };
     if thread::Builder::new().name("store-close".into()).spawn(closing).is_ok() {
