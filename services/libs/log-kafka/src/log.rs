@@ -125,12 +125,10 @@ impl KafkaLog {
 
     /// Tells the asking client what it can't find out by itself. A partition that had no leader when it first heard of the topic
     /// has none for it until it drops what it knows, a quarter of an hour later: it has to ask anew. And one that has lost
-    /// its brokers waits for one all the time it is given.
+    /// its brokers waits for one all the time it is given, whatever it believes of the partition.
     fn correct(&self, name: &str, error: &KafkaError, within: Duration) {
-        if is_passing(error) {
-            // Without an answer it is as wise as before, and is asked again.
-            let _ = self.asker.fetch_metadata(Some(name), within);
-        } else {
+        let has_heard = is_passing(error) && self.asker.fetch_metadata(Some(name), within).is_ok();
+        if !has_heard {
             remind(self.asker.client(), &self.settings.bootstrap);
         }
     }
@@ -260,6 +258,7 @@ impl EventLog for KafkaLog {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
     use tradewind_ports::Topic;
 
     use super::*;
@@ -283,6 +282,24 @@ mod tests {
         let at = Topic::Events.partition(0);
         assert_eq!(log.append(&at, vec![NewRecord::default()]), Ok(vec![0]));
         assert_eq!(log.bounds(&at), Ok(Bounds { start: 0, end: 1 }));
+    }
+
+    /// It has its answer ready, and nobody to ask for a better one.
+    #[test]
+    fn a_client_that_heard_of_no_leader_and_knows_nobody_is_told_its_brokers() {
+        let (gone, there) = (MockCluster::new(1).expect("a cluster"), MockCluster::new(1).expect("a cluster"));
+        let settings = KafkaSettings { partitions: 1, ..KafkaSettings::new(&gone.bootstrap_servers(), "heard") };
+        let at = Topic::Events.partition(0);
+        let name = settings.topic_name(&at.topic);
+        for cluster in [&gone, &there] {
+            cluster.create_topic(&name, 1, 1).expect("a topic");
+        }
+        gone.partition_leader(&name, 0, None).expect("no leader");
+        let mut log = KafkaLog::connect(settings).expect("good settings");
+        log.asker.fetch_metadata(Some(&name), ANSWER_WITHIN).expect("a cluster that answers");
+        drop(gone);
+        log.settings.bootstrap = there.bootstrap_servers();
+        assert_eq!(log.bounds(&at), Ok(Bounds { start: 0, end: 0 }));
     }
 
     #[test]
