@@ -14,7 +14,7 @@ use crate::shop::{PARTITION, PARTITIONS, Setting, Shop, order, until, vendor};
 const EVERY: Duration = Duration::from_millis(40);
 
 fn beating(probe: Probe) -> Setting {
-    let settings = Settings { partitions: PARTITIONS, beat_every: EVERY, ..Settings::default() };
+    let settings = Settings { beat_every: EVERY, ..crate::shop::settings() };
     Setting { settings, probe, ..Setting::default() }
 }
 

@@ -10,8 +10,8 @@ use tradewind_ports::{EventLog as _, NewRecord, Topic};
 
 use crate::client::{Sent, exchange, reply};
 use crate::shop::{
-    MAX_BODY_BYTES, PARTITIONS, SHOP_TOKEN, Setting, Shop, bounded, connection, gorgias, order, publish, shop, shopify,
-    tenant, until,
+    MAX_BODY_BYTES, SHOP_TOKEN, Setting, Shop, bounded, connection, gorgias, order, publish, shop, shopify, tenant,
+    until,
 };
 
 fn shop_entry() -> ConnectionEntry {
@@ -112,8 +112,7 @@ async fn a_connection_that_lacks_something_of_ours_is_asked_to_come_again() {
     ];
     for entries in cases {
         let is_placed = entries.contains(&tenant());
-        let settings =
-            Settings { partitions: PARTITIONS, beat_every: Duration::from_millis(40), ..Settings::default() };
+        let settings = Settings { beat_every: Duration::from_millis(40), ..crate::shop::settings() };
         let shop = Shop::with(Setting { entries, settings, ..Setting::default() }).await;
         let reply = order().post(shop.address).await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));

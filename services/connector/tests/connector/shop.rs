@@ -61,6 +61,11 @@ pub(crate) struct Shop {
     _home: TempDir,
 }
 
+/// An answer may take as long as it takes, where a test is not about that: storing a key syncs a file.
+pub(crate) fn settings() -> Settings {
+    Settings { partitions: PARTITIONS, answer_within: Duration::from_secs(600), ..Settings::default() }
+}
+
 /// What differs from one test to the next.
 pub(crate) struct Setting {
     pub(crate) settings: Settings,
@@ -72,7 +77,7 @@ pub(crate) struct Setting {
 impl Default for Setting {
     fn default() -> Setting {
         Setting {
-            settings: Settings { partitions: PARTITIONS, ..Settings::default() },
+            settings: settings(),
             probe: Arc::new(|| Box::pin(async { false })),
             fetch: None,
             entries: vec![tenant(), shop(), helpdesk()],

@@ -6,13 +6,12 @@ use tokio::net::TcpStream;
 use tradewind_connector::{ServeError, Settings};
 
 use crate::log::Gate;
-use crate::shop::{PARTITIONS, Setting, Shop, bounded, order, until};
+use crate::shop::{Setting, Shop, bounded, order, until};
 
 #[tokio::test]
 async fn what_was_taken_is_finished_and_acknowledged() {
     let patient = Duration::from_secs(600);
-    let settings =
-        Settings { partitions: PARTITIONS, stop_within: patient, request_within: patient, ..Settings::default() };
+    let settings = Settings { stop_within: patient, request_within: patient, ..crate::shop::settings() };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     shop.log.set(Gate::Shut);
     let address = shop.address;
@@ -33,7 +32,7 @@ async fn what_was_taken_is_finished_and_acknowledged() {
 
 #[tokio::test]
 async fn it_takes_deliveries_until_the_load_balancer_knows() {
-    let settings = Settings { partitions: PARTITIONS, stop_delay: Duration::from_secs(600), ..Settings::default() };
+    let settings = Settings { stop_delay: Duration::from_secs(600), ..crate::shop::settings() };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     shop.shutdown.request();
     until(|| !shop.health.is_ready()).await;
@@ -44,10 +43,9 @@ async fn it_takes_deliveries_until_the_load_balancer_knows() {
 #[tokio::test]
 async fn a_log_that_never_answers_does_not_keep_it_from_stopping() {
     let settings = Settings {
-        partitions: PARTITIONS,
         answer_within: Duration::from_millis(50),
         stop_within: Duration::from_millis(100),
-        ..Settings::default()
+        ..crate::shop::settings()
     };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     shop.log.set(Gate::Shut);

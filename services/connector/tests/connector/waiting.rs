@@ -12,13 +12,10 @@ use tradewind_ports::{LogError, Topic};
 
 use crate::client::{Reply, Sent, reply};
 use crate::log::Gate;
-use crate::shop::{
-    NOW, PARTITIONS, PLACEMENT, Setting, Shop, bounded, demo, order, order_of, sample, shopify, until, vendor,
-};
+use crate::shop::{NOW, PLACEMENT, Setting, Shop, bounded, demo, order, order_of, sample, shopify, until, vendor};
 
 fn soon() -> Setting {
-    let settings =
-        Settings { partitions: PARTITIONS, answer_within: Duration::from_millis(200), ..Settings::default() };
+    let settings = Settings { answer_within: Duration::from_millis(200), ..crate::shop::settings() };
     Setting { settings, ..Setting::default() }
 }
 
@@ -88,7 +85,7 @@ fn gaps(shop: &Shop) -> Vec<GapOpened> {
 
 #[tokio::test]
 async fn what_was_turned_away_is_a_gap_once_the_log_takes_it() {
-    let settings = Settings { partitions: PARTITIONS, beat_every: Duration::from_millis(40), ..Settings::default() };
+    let settings = Settings { beat_every: Duration::from_millis(40), ..crate::shop::settings() };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     assert_eq!(order_of(1).post(shop.address).await.status, 200);
     shop.log.set(Gate::Fails(LogError::Unavailable { reason: "no leader".into() }));
@@ -153,7 +150,7 @@ async fn what_can_not_be_stored_does_not_hold_up_its_neighbours() {
 
 #[tokio::test]
 async fn more_than_there_is_room_for_is_turned_away_at_once() {
-    let settings = Settings { partitions: PARTITIONS, memory_bytes: 16 << 10, ..Settings::default() };
+    let settings = Settings { memory_bytes: 16 << 10, ..crate::shop::settings() };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     shop.log.set(Gate::Shut);
     let address = shop.address;
@@ -174,8 +171,7 @@ async fn more_than_there_is_room_for_is_turned_away_at_once() {
 
 #[tokio::test]
 async fn a_client_that_sends_no_body_is_not_waited_for() {
-    let settings =
-        Settings { partitions: PARTITIONS, request_within: Duration::from_millis(100), ..Settings::default() };
+    let settings = Settings { request_within: Duration::from_millis(100), ..crate::shop::settings() };
     let shop = Shop::with(Setting { settings, ..Setting::default() }).await;
     let mut stream = TcpStream::connect(shop.address).await.unwrap();
     stream.write_all(order().head("content-length: 100").as_bytes()).await.unwrap();

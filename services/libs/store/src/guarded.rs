@@ -25,6 +25,10 @@ const FLUSH_EVERY_MS: u64 = 500;
 /// flusher that died, which sled would wait for without end, and keep its file.
 const CLOSE: Duration = Duration::from_secs(10);
 
+/// On a slow disk one of sled's threads may still sync its file when it has closed. More
+/// is a store that can't close; with [`CLOSE`] it is less than an owner may be silent for.
+const HELD: Duration = Duration::from_secs(6);
+
 pub(crate) struct Guarded {
     /// `None` once it is let go of.
     db: Option<sled::Db>,
@@ -66,7 +70,7 @@ impl Guarded {
     /// `lock` is held until sled has closed its files, or can't.
     pub(crate) fn open(folder: &Path, cache_bytes: u64, lock: Arc<File>) -> Result<Guarded, StoreError> {
         let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
-        let db = lock::wait_for(|| guard(|| config.open()), |failure| failure.kind == Kind::Held);
+        let db = lock::wait_for(HELD, || guard(|| config.open()), |failure| failure.kind == Kind::Held);
         let db = db.map_err(|failure| failure.error())?;
         let file = File::open(folder.join("db")).map_err(|error| io_failure(&error).error());
         match file {

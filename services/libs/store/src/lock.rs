@@ -4,16 +4,18 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-const WAIT: Duration = Duration::from_secs(1);
-
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Tries until it is not held, or for a second.
-pub(crate) fn wait_for<T, E>(attempt: impl Fn() -> Result<T, E>, is_held: impl Fn(&E) -> bool) -> Result<T, E> {
+/// Tries until it is not held, or for so long.
+pub(crate) fn wait_for<T, E>(
+    within: Duration,
+    attempt: impl Fn() -> Result<T, E>,
+    is_held: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     let started = Instant::now();
     loop {
         match attempt() {
-            Err(error) if is_held(&error) && started.elapsed() < WAIT => thread::sleep(PAUSE),
+            Err(error) if is_held(&error) && started.elapsed() < within => thread::sleep(PAUSE),
             done => return done,
         }
     }

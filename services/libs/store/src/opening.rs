@@ -13,11 +13,15 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tradewind_ports::StoreError;
 
 use crate::lock;
 use crate::store::Store;
+
+/// How long another owner may take to be gone.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Directories kept for whoever looks into the damage. More would fill a disk that
 /// damages again and again.
@@ -158,7 +162,7 @@ impl Opening {
         fs::create_dir_all(&self.dir).map_err(unavailable)?;
         let path = self.path(".lock");
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(unavailable)?;
-        match lock::wait_for(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
+        match lock::wait_for(LOCK_WAIT, || file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
                 let reason = format!("{} is open already, in this process or another", self.folder().display());

@@ -1,9 +1,8 @@
-//! The store as its callers and its disk see it.
+//! The store as its callers see it, and as a kill leaves it.
 
 #![forbid(unsafe_code)]
 
+#[path = "../common/mod.rs"]
 mod common;
 mod crash;
-mod damage;
 mod model;
-mod owner;

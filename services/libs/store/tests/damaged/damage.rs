@@ -167,7 +167,7 @@ fn check_empty(opening: &Opening, mut store: Store) {
 /// Damages a file of a copy of `template` and opens it.
 fn check(template: &Template, file: &str, kind: Damage) -> Fate {
     let dir = tempfile::tempdir().expect("a directory");
-    common::copy(template.dir.path(), dir.path());
+    crate::copy(template.dir.path(), dir.path());
     damage(&dir.path().join("fold-1").join(file), kind);
     let opening = common::opening(dir.path());
     let opened = opening.open().expect("a store that opens");
@@ -189,6 +189,7 @@ fn places(count: u64) -> impl Iterator<Item = u64> {
 
 #[test]
 fn a_flipped_bit_or_a_zeroed_block_is_never_silent() {
+    let _alone = crate::alone();
     for lives in [1, 2] {
         let template = template(lives);
         assert_eq!(check(&template, "db", Damage::None), Fate::Whole);
@@ -200,6 +201,7 @@ fn a_flipped_bit_or_a_zeroed_block_is_never_silent() {
 
 #[test]
 fn a_store_cut_short_emptied_or_deleted_is_moved_aside_or_as_after_a_crash() {
+    let _alone = crate::alone();
     let template = template(1);
     for thousandths in [1, 100, 400] {
         assert_ne!(check(&template, "db", Damage::Cut(thousandths)), Fate::Whole);
@@ -217,6 +219,7 @@ fn a_store_cut_short_emptied_or_deleted_is_moved_aside_or_as_after_a_crash() {
 
 #[test]
 fn damage_to_the_files_beside_is_never_silent() {
+    let _alone = crate::alone();
     let template = template(2);
     let names = fs::read_dir(template.dir.path().join("fold-1")).expect("a folder");
     let names = names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
@@ -233,9 +236,10 @@ fn damage_to_the_files_beside_is_never_silent() {
 
 #[test]
 fn a_directory_that_is_gone_is_announced() {
+    let _alone = crate::alone();
     let template = template(1);
     let dir = tempfile::tempdir().expect("a directory");
-    common::copy(template.dir.path(), dir.path());
+    crate::copy(template.dir.path(), dir.path());
     fs::remove_dir_all(dir.path().join("fold-1")).expect("a folder to delete");
     let opening = common::opening(dir.path());
     let opened = opening.open().expect("a store that opens");
@@ -245,6 +249,7 @@ fn a_directory_that_is_gone_is_announced() {
 
 #[test]
 fn a_first_store_is_nothing_to_announce() {
+    let _alone = crate::alone();
     let dir = tempfile::tempdir().expect("a directory");
     let opening = common::opening(&dir.path().join("not/there/yet"));
     check_empty(&opening, common::open(&opening));
@@ -254,10 +259,11 @@ fn a_first_store_is_nothing_to_announce() {
 /// then, nothing is written to it any more.
 #[test]
 fn a_store_scanned_behind_takes_nothing_before_it_is_found_whole() {
+    let _alone = crate::alone();
     let template = template(1);
     for kind in places(40).map(Damage::Flipped).chain([Damage::None]) {
         let dir = tempfile::tempdir().expect("a directory");
-        common::copy(template.dir.path(), dir.path());
+        crate::copy(template.dir.path(), dir.path());
         damage(&dir.path().join("fold-1/db"), kind);
         let mut opening = common::opening(dir.path());
         opening.settings.scan_at_open_leaves = 0;
@@ -275,6 +281,7 @@ fn a_store_scanned_behind_takes_nothing_before_it_is_found_whole() {
 /// Whoever waits for it would count as hanging else.
 #[test]
 fn a_store_that_is_compared_calls_on_the_way() {
+    let _alone = crate::alone();
     let template = template(1);
     let calls = std::cell::Cell::new(0);
     let opened = common::opening(template.dir.path()).open_while(&|| calls.set(calls.get() + 1));
@@ -284,6 +291,7 @@ fn a_store_that_is_compared_calls_on_the_way() {
 
 #[test]
 fn a_store_dropped_amid_its_scan_closes() {
+    let _alone = crate::alone();
     let template = template(1);
     let mut opening = common::opening(template.dir.path());
     opening.settings.scan_at_open_leaves = 0;
@@ -296,6 +304,7 @@ fn a_store_dropped_amid_its_scan_closes() {
 /// The disk loses what is open, as far as it is not in memory.
 #[test]
 fn damage_that_comes_up_later_is_told_and_moved_aside() {
+    let _alone = crate::alone();
     let dir = tempfile::tempdir().expect("a directory");
     let mut opening = common::opening(dir.path());
     opening.settings.memory_bytes = 0;
@@ -315,6 +324,7 @@ fn damage_that_comes_up_later_is_told_and_moved_aside() {
 
 #[test]
 fn the_two_newest_of_what_is_moved_aside_are_kept() {
+    let _alone = crate::alone();
     let dir = tempfile::tempdir().expect("a directory");
     let opening = common::opening(dir.path());
     for _ in 0..4 {
@@ -329,9 +339,10 @@ fn the_two_newest_of_what_is_moved_aside_are_kept() {
 
 #[test]
 fn a_directory_of_another_fold_version_under_this_name_is_moved_aside() {
+    let _alone = crate::alone();
     let template = template(1);
     let dir = tempfile::tempdir().expect("a directory");
-    common::copy(&template.dir.path().join("fold-1"), &dir.path().join("fold-2"));
+    crate::copy(&template.dir.path().join("fold-1"), &dir.path().join("fold-2"));
     let mut opening = common::opening(dir.path());
     opening.settings.fold_version = 2;
     let opened = opening.open().expect("a store that opens");
@@ -342,6 +353,7 @@ fn a_directory_of_another_fold_version_under_this_name_is_moved_aside() {
 /// A store at a place that can't be written is no damage: it is left as it is.
 #[test]
 fn a_place_that_is_no_directory_is_refused() {
+    let _alone = crate::alone();
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("fold-1"), b"a file").expect("a file");
     let error = common::opening(dir.path()).open().expect_err("no directory");

@@ -1,6 +1,5 @@
-//! What the tests of the store share.
+//! What the test programs of the store share.
 
-use std::fs;
 use std::path::Path;
 
 use tradewind_domain::{Lineage, Position, Timestamp};
@@ -47,17 +46,4 @@ pub(crate) fn write(key: &[u8], value: Stored) -> Write {
 /// The whole due-time index.
 pub(crate) fn all_due(store: &dyn StateStore) -> Vec<DueKey> {
     store.due(Timestamp::MAX, None, usize::MAX).expect("a readable index")
-}
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder for the copy");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let to = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            fs::copy(&path, &to).expect("a copy");
-        }
-    }
 }

@@ -159,6 +159,7 @@ const DAMAGES: &[(&str, Damage)] = &[
 
 #[test]
 fn a_damaged_store_is_rebuilt_from_the_log_byte_for_byte() {
+    let _alone = crate::alone();
     let events = events();
     let calm = MemoryStore::new();
     let calm_broker = broker(&events);
@@ -177,7 +178,7 @@ fn a_damaged_store_is_rebuilt_from_the_log_byte_for_byte() {
     for scan_at_open_leaves in [u64::MAX, 0] {
         for (what, damage) in DAMAGES {
             let copied = tempfile::tempdir().expect("a directory");
-            common::copy(dir.path(), copied.path());
+            crate::copy(dir.path(), copied.path());
             damage(&copied.path().join("fold-1"));
             let mut opening = common::opening(copied.path());
             opening.settings.scan_at_open_leaves = scan_at_open_leaves;
@@ -192,6 +193,7 @@ fn a_damaged_store_is_rebuilt_from_the_log_byte_for_byte() {
 
 #[test]
 fn another_fold_version_is_built_beside_while_the_first_owns_and_then_handed_over_to() {
+    let _alone = crate::alone();
     let events = events();
     let calm = MemoryStore::new();
     let calm_broker = broker(&events);
@@ -250,6 +252,7 @@ fn another_fold_version_is_built_beside_while_the_first_owns_and_then_handed_ove
 
 #[test]
 fn a_follower_waits_for_the_turn_that_covers_what_it_read() {
+    let _alone = crate::alone();
     let events = events();
     let calm = MemoryStore::new();
     run(&broker(&events), 1, calm.open(ProcessId(1), &Faults::none())).expect("a calm run");
