@@ -19,6 +19,12 @@ fn soon() -> Setting {
     Setting { settings, ..Setting::default() }
 }
 
+/// The other tests give an answer less time, or more.
+#[test]
+fn a_vendor_is_promised_an_answer_within_three_seconds() {
+    assert!(Settings::default().answer_within < Duration::from_secs(3));
+}
+
 fn is_come_again(reply: &Reply) -> bool {
     reply.status == 503 && reply.header("retry-after") == Some("2")
 }
